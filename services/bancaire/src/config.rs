@@ -1,0 +1,75 @@
+//! What bancaire can be told; the defaults are what `cargo xtask up` uses.
+
+use std::time::Duration;
+
+use chassis::config::{CommonConfig, ConfigError, Source};
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `KAFKA_BOOTSTRAP_SERVERS`, `SCHEMA_REGISTRY_URL`, `POSTGRES_*`, `SERVICE_HOST`,
+    /// `SERVICE_PORT` (8083), `LOG_*`. It owns the schema `bancaire` of its database.
+    pub common: CommonConfig,
+    /// `BANCAIRE_GROUP` (bancaire): the consumer group. Its members share the partitions.
+    pub group: String,
+    /// `BANCAIRE_PARKING_TIME_MS` (60000): how long an event waits for its account to be opened.
+    pub parking_time: Duration,
+    /// `BANCAIRE_BATCH_MAX` (5000): records in one transaction at most.
+    pub batch_max: usize,
+}
+
+impl Config {
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let mut source = Source::from_env()?;
+        let config = Self::read(&mut source);
+        source.finish()?;
+        Ok(config)
+    }
+
+    pub fn read(source: &mut Source) -> Self {
+        let group = source.get("bancaire.group", "BANCAIRE_GROUP", "bancaire".to_owned());
+        let parking_time_ms = source.get(
+            "bancaire.parking_time_ms",
+            "BANCAIRE_PARKING_TIME_MS",
+            60_000,
+        );
+        let batch_max = source.get("bancaire.batch_max", "BANCAIRE_BATCH_MAX", 5_000);
+        if !(1..=50_000).contains(&batch_max) {
+            source.problem(
+                "bancaire.batch_max",
+                "BANCAIRE_BATCH_MAX",
+                "must be 1 to 50000",
+            );
+        }
+        Self {
+            common: CommonConfig::read(source, 8083),
+            group,
+            parking_time: Duration::from_millis(parking_time_ms),
+            batch_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_labs() {
+        let mut source = Source::from_parts(None, []).unwrap();
+        let config = Config::read(&mut source);
+        source.finish().unwrap();
+        assert_eq!(config.common.service.port, 8083);
+        assert_eq!(config.group, "bancaire");
+        assert_eq!(config.parking_time, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn bad_fields_are_named_together() {
+        let env = [("BANCAIRE_BATCH_MAX", "0"), ("POSTGRES_PORT", "x")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut source = Source::from_parts(None, env).unwrap();
+        Config::read(&mut source);
+        let text = source.finish().unwrap_err().to_string();
+        assert!(text.contains("BANCAIRE_BATCH_MAX") && text.contains("POSTGRES_PORT"));
+    }
+}

@@ -1,0 +1,228 @@
+//! The outbox: records that bancaire itself publishes. They are stored in the transaction that
+//! causes them and relayed from there, so that neither can exist without the other.
+//!
+//! Two kinds: `VirementRecu`, which comes back through the consumer and credits the destination,
+//! and dead letters, which `system.dlq` keeps for people. The relay is at-least-once: a record
+//! published twice is recognised by its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chassis::kafka::{Backoff, EventProducer, RawRecord, event_headers};
+use chassis::registry::SchemaIds;
+use chrono::{DateTime, Utc};
+use schemas::{DLQ_TOPIC, DeadLetter, DeadLetterError, DeadLetterMetadata, Event, wire};
+use serde_json::{Map, Value};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::SERVICE;
+use crate::domain::outcome::{Dead, Outcome};
+
+/// Rows that are in flight to the broker at once.
+const BATCH: i64 = 1000;
+/// How soon rows are found that another, stopped worker left behind.
+const FALLBACK: Duration = Duration::from_secs(1);
+/// Only one worker relays at a time: rows leave in the order of their ids.
+const RELAY_LOCK: i64 = 0x0065_6461_6c61_6202;
+
+/// A row of `bancaire.outbox`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxRow {
+    pub topic: String,
+    pub cle: Vec<u8>,
+    pub valeur: Vec<u8>,
+    /// An object of text values.
+    pub headers: Value,
+}
+
+/// What an outcome wants published, as rows.
+pub fn rows(
+    outcome: &Outcome<'_>,
+    ids: &SchemaIds,
+    group: &str,
+    now: DateTime<Utc>,
+) -> Vec<OutboxRow> {
+    let credits = outcome.emitted.iter().map(|recu| {
+        let event = Event::VirementRecu(recu.clone());
+        let headers = event_headers(&event, SERVICE)
+            .into_iter()
+            .map(|(name, value)| (name, Value::from(String::from_utf8_lossy(&value))))
+            .collect();
+        OutboxRow {
+            topic: event.event_type().topic().to_owned(),
+            cle: event.key().as_bytes().to_vec(),
+            valeur: wire::frame(ids.id(event.event_type()), &event),
+            headers: Value::Object(headers),
+        }
+    });
+    let dead = outcome
+        .dead_letters
+        .iter()
+        .map(|dead| dead_letter(dead, group, now));
+    credits.chain(dead).collect()
+}
+
+fn dead_letter(dead: &Dead<'_>, group: &str, now: DateTime<Utc>) -> OutboxRow {
+    let record = dead.record;
+    let base64 = |bytes: &bytes::Bytes| BASE64_STANDARD.encode(bytes);
+    let letter = DeadLetter {
+        original_topic: record.origin.topic.topic().to_owned(),
+        partition: record.origin.partition,
+        offset: record.origin.offset,
+        key: record.key.as_ref().map(base64),
+        value: record.value.as_ref().map(base64),
+        headers: dead.headers.iter().cloned().collect(),
+        error: DeadLetterError {
+            kind: dead.kind.to_owned(),
+            message: dead.message.clone(),
+            timestamp: now,
+            attempt_count: 1,
+        },
+        metadata: DeadLetterMetadata {
+            service: SERVICE.to_owned(),
+            consumer_group: group.to_owned(),
+        },
+    };
+    OutboxRow {
+        topic: DLQ_TOPIC.to_owned(),
+        cle: letter.key_string().into_bytes(),
+        valeur: serde_json::to_vec(&letter).expect("a dead letter is serialisable"),
+        headers: Value::Object(Map::new()),
+    }
+}
+
+/// Publishes what the outbox holds, whenever `ready` is notified, until `shutdown`.
+pub async fn relay(
+    pool: PgPool,
+    producer: EventProducer,
+    ready: Arc<Notify>,
+    shutdown: CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    loop {
+        match relay_once(&pool, &producer).await {
+            Ok(published) => {
+                backoff.reset();
+                // A full batch: there is more.
+                if published < BATCH as usize {
+                    tokio::select! {
+                        () = ready.notified() => {}
+                        () = tokio::time::sleep(FALLBACK) => {}
+                        () = shutdown.cancelled() => return,
+                    }
+                } else if shutdown.is_cancelled() {
+                    return;
+                }
+            }
+            Err(e) => {
+                tracing::warn!(
+                    error = format!("{e:#}"),
+                    "Failed to relay the outbox, trying again"
+                );
+                if !backoff.wait(&shutdown).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Publishes one batch of rows and deletes them once the broker has acknowledged all of them.
+async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<usize> {
+    let mut transaction = pool.begin().await.context("failed to open a transaction")?;
+    let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        .bind(RELAY_LOCK)
+        .fetch_one(&mut *transaction)
+        .await
+        .context("failed to take the relay's lock")?;
+    if !locked {
+        return Ok(0);
+    }
+    let rows: Vec<(i64, String, Vec<u8>, Vec<u8>, Value)> = sqlx::query_as(
+        "SELECT id, topic, cle, valeur, headers FROM bancaire.outbox ORDER BY id LIMIT $1",
+    )
+    .bind(BATCH)
+    .fetch_all(&mut *transaction)
+    .await
+    .context("failed to read the outbox")?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+    let sends = rows.into_iter().map(|(_, topic, cle, valeur, headers)| {
+        producer.send_raw(RawRecord {
+            topic,
+            key: Some(cle),
+            value: Some(valeur),
+            headers: header_pairs(headers),
+            partition: None,
+        })
+    });
+    futures_util::future::try_join_all(sends)
+        .await
+        .context("failed to publish")?;
+    sqlx::query("DELETE FROM bancaire.outbox WHERE id = ANY($1)")
+        .bind(&ids)
+        .execute(&mut *transaction)
+        .await
+        .context("failed to delete what was published")?;
+    transaction.commit().await.context("failed to commit")?;
+    Ok(ids.len())
+}
+
+fn header_pairs(headers: Value) -> Vec<(String, Vec<u8>)> {
+    let Value::Object(headers) = headers else {
+        return Vec::new();
+    };
+    let pair = |(name, value): (String, Value)| Some((name, value.as_str()?.as_bytes().to_vec()));
+    headers.into_iter().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::samples;
+    use crate::domain::virement;
+
+    #[test]
+    fn a_dead_letter_carries_the_original_bytes_and_where_they_were() {
+        let record = samples::poison(7, schemas::EventType::DepotEffectue);
+        let dead = Dead {
+            record: &record,
+            kind: "bad_magic",
+            message: "the first byte is 0x7b".into(),
+            headers: &[],
+        };
+        let row = dead_letter(&dead, "bancaire", samples::at());
+        assert_eq!(row.topic, "system.dlq");
+        assert_eq!(row.cle, b"bancaire.depot.effectue-0-7");
+        let letter: DeadLetter = serde_json::from_slice(&row.valeur).unwrap();
+        assert_eq!(
+            BASE64_STANDARD.decode(letter.value.unwrap()).unwrap(),
+            b"{}"
+        );
+        assert_eq!(letter.error.kind, "bad_magic");
+        assert_eq!(letter.key, None);
+    }
+
+    #[test]
+    fn a_credit_is_framed_keyed_and_has_its_headers() {
+        let Event::VirementEmis(emis) = samples::virement("e1", "a", "b", "5.00") else {
+            unreachable!()
+        };
+        let outcome = Outcome {
+            emitted: vec![virement::recu(&emis)],
+            ..Outcome::default()
+        };
+        let rows = rows(&outcome, &SchemaIds::new([7; 7]), "bancaire", samples::at());
+        assert_eq!(rows[0].topic, "bancaire.virement.recu");
+        assert_eq!(rows[0].cle, b"b");
+        assert_eq!(rows[0].valeur[..5], [0, 0, 0, 0, 7]);
+        assert_eq!(rows[0].headers["ce_id"], virement::recu_id("e1"));
+    }
+}

@@ -1,0 +1,211 @@
+//! What every HTTP surface of the lab has: limits, timeouts, problems, traces and `/metrics`.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::problem::Problem;
+use crate::config::ServiceConfig;
+
+/// Bodies above this are answered with 413.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// A handler that takes longer is answered for with 503.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long open connections may finish after a stop.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Dresses a service's routes; see the module's text.
+pub fn standard(router: Router, service: &'static str) -> Router {
+    standard_with_limit(router, service, BODY_LIMIT)
+}
+
+/// The same with another limit on bodies, in bytes.
+pub fn standard_with_limit(router: Router, service: &'static str, body_limit: usize) -> Router {
+    crate::metrics::register(service);
+    router
+        .route("/metrics", get(metrics))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn(limit_time))
+        .layer(from_fn(trace))
+        .layer(DefaultBodyLimit::max(body_limit))
+}
+
+async fn metrics() -> impl IntoResponse {
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], crate::metrics::gather())
+}
+
+async fn no_route(method: Method, uri: Uri) -> Problem {
+    Problem::not_found(format!("There is no {method} {}.", uri.path()))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} does not take {method}.", uri.path()),
+    )
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable("The request took too long.").into_response(),
+    }
+}
+
+/// One span per request, child of the caller's; one debug line when it is done.
+async fn trace(request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "http",
+        otel.name = format!("{} {route}", request.method()),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+    );
+    let parent = crate::telemetry::extract(|key| request.headers().get(key)?.to_str().ok());
+    crate::telemetry::set_parent(&span, parent);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = Instant::now();
+    async {
+        let response = next.run(request).await;
+        let status = response.status().as_u16();
+        tracing::Span::current().record("http.response.status_code", status);
+        tracing::debug!(
+            http.request.method = %method,
+            url.path = path,
+            http.response.status_code = status,
+            duration_ms = started.elapsed().as_secs_f64() * 1e3,
+            "Answered a request"
+        );
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Binds where the configuration says and serves until `shutdown`.
+///
+/// # Errors
+/// When the address cannot be bound; the message names it.
+pub async fn serve(
+    config: &ServiceConfig,
+    router: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    serve_on(bind(config).await?, router, shutdown).await
+}
+
+/// Binds the service's address.
+pub async fn bind(config: &ServiceConfig) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(config.host, config.port);
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}"))
+}
+
+/// Serves on a listener until `shutdown`, then lets open requests finish for two seconds.
+pub async fn serve_on(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("failed to read the address")?;
+    tracing::info!(server.address = %address, "Listening");
+    let stop = shutdown.clone();
+    let server = axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move { stop.cancelled().await });
+    tokio::select! {
+        result = server => result.context("failed to serve"),
+        () = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Json;
+    use axum::body::Body;
+    use axum::routing::post;
+    use serde::Deserialize;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    #[derive(Deserialize)]
+    struct Body1 {
+        count: u32,
+    }
+
+    async fn take(Json(body): Json<Body1>) -> String {
+        body.count.to_string()
+    }
+
+    async fn answer(request: Request) -> (StatusCode, Value) {
+        let router = standard(Router::new().route("/take", post(take)), "test");
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    fn post_body(content_type: &str, body: impl Into<Body>) -> Request {
+        Request::post("/take")
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body.into())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn bad_input_is_answered_with_a_problem() {
+        let json = "application/json";
+        for (request, status) in [
+            (post_body(json, "{\"count\":1}"), 200),
+            (post_body(json, "{"), 400),
+            (post_body(json, "{\"count\":\"x\"}"), 400),
+            (post_body("text/plain", "{\"count\":1}"), 415),
+            (post_body(json, vec![b' '; BODY_LIMIT + 1]), 413),
+            (Request::get("/take").body(Body::empty()).unwrap(), 405),
+            (Request::get("/nowhere").body(Body::empty()).unwrap(), 404),
+        ] {
+            let what = format!("{} {}", request.method(), request.uri());
+            let (got, body) = answer(request).await;
+            assert_eq!(got.as_u16(), status, "{what}: {body}");
+            if status != 200 {
+                assert_eq!(body["status"], status, "{what}: {body}");
+                assert!(!body["detail"].as_str().unwrap().is_empty());
+            }
+        }
+    }
+
+    /// Plan: TestMetricsServer_Endpoint
+    #[tokio::test]
+    async fn metrics_server_endpoint() {
+        let router = standard(Router::new(), "test");
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("edalab_build_info"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Kafka headers: the W3C trace context and CloudEvents in binary mode.
+
+use chrono::SecondsFormat;
+use opentelemetry::Context;
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use schemas::Event;
+
+/// Headers as plain pairs, in order.
+pub type HeaderPairs = Vec<(String, Vec<u8>)>;
+
+/// The headers of an event: `traceparent` of the current span (a new trace outside any span) and
+/// the CloudEvents attributes `ce_id`, `ce_type`, `ce_source`, `ce_specversion`, `ce_time`.
+pub fn event_headers(event: &Event, service: &str) -> HeaderPairs {
+    let mut headers = HeaderPairs::with_capacity(6);
+    crate::telemetry::inject(|key, value| headers.push((key.to_owned(), value.into_bytes())));
+    if headers.is_empty() {
+        headers.push(("traceparent".into(), new_traceparent().into_bytes()));
+    }
+    let time = event.timestamp().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let mut ce = |name: &str, value: &str| headers.push((name.to_owned(), value.into()));
+    ce("ce_id", event.event_id());
+    ce("ce_type", event.event_type().full_name());
+    ce("ce_source", &format!("/edalab/{service}"));
+    ce("ce_specversion", "1.0");
+    ce("ce_time", &time);
+    headers
+}
+
+/// A `traceparent` that starts a trace of its own, marked as not sampled.
+fn new_traceparent() -> String {
+    let trace = uuid::Uuid::new_v4().as_u128();
+    let span = uuid::Uuid::new_v4().as_u64_pair().1;
+    format!("00-{trace:032x}-{span:016x}-00")
+}
+
+/// The trace context that a record carries.
+pub fn trace_context<H: Headers>(headers: Option<&H>) -> Context {
+    crate::telemetry::extract(|key| {
+        let headers = headers?;
+        headers
+            .iter()
+            .find(|header| header.key == key)
+            .and_then(|header| std::str::from_utf8(header.value?).ok())
+    })
+}
+
+/// The headers of a record as text pairs, for dead letters and for people. Bytes that are not
+/// UTF-8 are replaced.
+pub fn to_text<H: Headers>(headers: Option<&H>) -> Vec<(String, String)> {
+    headers.map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|h| {
+                let value = String::from_utf8_lossy(h.value.unwrap_or_default());
+                (h.key.to_owned(), value.into_owned())
+            })
+            .collect()
+    })
+}
+
+pub(crate) fn to_owned_headers(pairs: &[(String, Vec<u8>)]) -> OwnedHeaders {
+    pairs.iter().fold(
+        OwnedHeaders::new_with_capacity(pairs.len()),
+        |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        },
+    )
+}

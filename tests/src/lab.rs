@@ -1,0 +1,295 @@
+//! A running lab and what tests do with it.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use chassis::config::{KafkaConfig, PostgresConfig, Secret};
+use schemas::EventType;
+use serde_json::Value;
+use xtask::state::LabState;
+
+/// No condition of a test takes longer on an idle machine than a fraction of this.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A lab of this test process.
+pub struct Lab {
+    root: PathBuf,
+    dir: PathBuf,
+    bin: PathBuf,
+    ports: Vec<(&'static str, u16)>,
+    backend: &'static str,
+    /// Ends the lab when this process is gone: its standard input closes with us.
+    _guard: Child,
+}
+
+/// What one run of `xtask` printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub ok: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Its standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+    }
+    /// Itself, when it ended well.
+    #[track_caller]
+    pub fn success(self) -> Self {
+        assert!(self.ok, "xtask failed: {}\n{}", self.stdout, self.stderr);
+        self
+    }
+    /// Both streams, for looking for words.
+    pub fn text(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+impl Lab {
+    /// The lab that all tests of this binary share, started on first use.
+    pub async fn shared() -> &'static Lab {
+        static LAB: OnceLock<Lab> = OnceLock::new();
+        tokio::task::spawn_blocking(|| {
+            LAB.get_or_init(|| {
+                let lab = Lab::prepare("shared");
+                lab.xtask(&["up", "--detach", "--no-build"]).success();
+                lab
+            })
+        })
+        .await
+        .expect("the lab starts")
+    }
+
+    /// A lab that is not started yet, with an empty folder and free ports.
+    pub fn prepare(name: &str) -> Lab {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+        let bin = build(&root);
+        let dir = std::env::temp_dir().join(format!("edalab-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("the lab's folder can be made");
+        // PostgreSQL runs as another user when tests run as root, and must get through.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&dir, mode).expect("the lab's folder is ours");
+        }
+        let names = ["gateway", "registry", "simulator", "bancaire", "kafka", "postgres"];
+        let ports = names.into_iter().zip(free_ports(names.len())).collect();
+        let guard = Command::new("sh")
+            .args(["-c", "cat >/dev/null; \"$0\" clean --stop || \"$0\" down; rm -rf \"$EDALAB_DIR\""])
+            .arg(bin.join("xtask"))
+            .env("EDALAB_DIR", &dir)
+            .current_dir(&root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C on the terminal ends us; the guard has to outlive it.
+            .process_group(0)
+            .spawn()
+            .expect("sh is there");
+        Lab {
+            root,
+            dir,
+            bin,
+            ports,
+            backend: "embedded",
+            _guard: guard,
+        }
+    }
+
+    /// The same on another backend.
+    #[must_use]
+    pub fn on(mut self, backend: &'static str) -> Lab {
+        self.backend = backend;
+        self
+    }
+
+    /// An `xtask` command for this lab.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.bin.join("xtask"));
+        command
+            .args(args)
+            .current_dir(&self.root)
+            .env("EDALAB_DIR", &self.dir)
+            .env("EDALAB_BACKEND", self.backend)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        for (name, port) in &self.ports {
+            command.env(format!("EDALAB_PORT_{}", name.to_uppercase()), port.to_string());
+        }
+        command
+    }
+
+    /// Runs `xtask` for this lab to its end.
+    pub fn xtask(&self, args: &[&str]) -> Ran {
+        let output: Output = self.command(args).output().expect("xtask can be run");
+        Ran {
+            ok: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the lab wrote down about itself.
+    pub fn state(&self) -> LabState {
+        LabState::load(&self.dir).expect("the state is readable").expect("the lab is up")
+    }
+
+    /// The chosen port of a component.
+    pub fn port(&self, name: &str) -> u16 {
+        let found = self.ports.iter().find(|(known, _)| *known == name);
+        found.expect("a component's name").1
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.port(name))
+    }
+    pub fn gateway_url(&self) -> String {
+        self.url("gateway")
+    }
+    pub fn simulator_url(&self) -> String {
+        self.url("simulator")
+    }
+    pub fn bancaire_url(&self) -> String {
+        self.url("bancaire")
+    }
+    pub fn registry_url(&self) -> String {
+        self.url("registry")
+    }
+    pub fn ws_url(&self) -> String {
+        format!("ws://127.0.0.1:{}/ws", self.port("gateway"))
+    }
+    pub fn kafka_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port("kafka"))
+    }
+
+    pub fn kafka(&self) -> KafkaConfig {
+        KafkaConfig {
+            bootstrap_servers: self.kafka_bootstrap(),
+            auto_offset_reset: "earliest".into(),
+            security: Default::default(),
+        }
+    }
+
+    /// The lab's own database, as bancaire uses it.
+    pub fn postgres(&self) -> PostgresConfig {
+        PostgresConfig {
+            host: "127.0.0.1".into(),
+            port: self.port("postgres"),
+            database: "edalab".into(),
+            user: "edalab".into(),
+            password: Secret::new("edalab_password"),
+            max_connections: 4,
+        }
+    }
+
+    /// An empty database owned by the lab's role.
+    pub async fn fresh_database(&self, name: &str) -> PostgresConfig {
+        let database = format!("test_{name}_{}", uuid::Uuid::new_v4().simple());
+        let admin = PostgresConfig {
+            database: "postgres".into(),
+            user: "postgres".into(),
+            password: Secret::new(self.state().postgres_admin_password()),
+            ..self.postgres()
+        };
+        let pool = chassis::postgres::connect(&admin).expect("the configuration is valid");
+        let sql = format!("CREATE DATABASE {database} OWNER edalab");
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .execute(&pool)
+            .await
+            .expect("the database can be made");
+        pool.close().await;
+        PostgresConfig {
+            database,
+            ..self.postgres()
+        }
+    }
+
+    /// A new topic, named after an event's but belonging to this test alone.
+    pub async fn fresh_topic(&self, event_type: EventType) -> String {
+        let name = format!("test.{}.{}", event_type.name(), uuid::Uuid::new_v4().simple());
+        let leaked: &'static str = name.clone().leak();
+        let spec = schemas::TopicSpec {
+            name: leaked,
+            partitions: 3,
+            retention_ms: None,
+        };
+        chassis::kafka::admin::ensure_topics(&self.kafka(), &[spec], 1)
+            .await
+            .expect("the topic can be made");
+        name
+    }
+
+    /// Waits for `work`, but not for ever.
+    pub async fn deadline<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::time::timeout(DEADLINE, work).await.expect("it takes less than a minute")
+    }
+}
+
+/// A client for plain requests.
+pub fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(20));
+    client.build().expect("a plain HTTP client can be built")
+}
+
+/// Asks again every 20 ms until `check` gives something, up to a minute.
+#[track_caller]
+pub fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited a minute in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The same where the check itself waits.
+pub async fn until_async<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = check().await {
+            return value;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited a minute in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Builds the binaries that a lab consists of, once per test process, and says where they are.
+fn build(root: &Path) -> PathBuf {
+    static BIN: OnceLock<PathBuf> = OnceLock::new();
+    BIN.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root).args(["build", "--quiet"]);
+        for package in ["xtask", "registry", "simulator", "bancaire", "gateway"] {
+            cargo.args(["--package", package]);
+        }
+        let status = cargo.status().expect("cargo can be run");
+        assert!(status.success(), "the lab's binaries do not build");
+        let exe = std::env::current_exe().expect("this test has a path");
+        // …/debug/deps/e2e-0123 → …/debug
+        exe.ancestors().nth(2).expect("tests lie in deps").to_owned()
+    })
+    .clone()
+}
+
+/// Ports that nothing listens on now. Taken together, so that they differ.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    let ports = listeners.iter().map(|l| l.local_addr().unwrap().port());
+    ports.collect()
+}

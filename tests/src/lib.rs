@@ -1,0 +1,8 @@
+//! The fixture: a lab of its own for each test binary, started by the same `xtask` that a user
+//! runs, with its own folder and free ports, and ended when the test process ends, however it ends.
+
+pub mod events;
+mod lab;
+pub mod link;
+
+pub use lab::{Lab, Ran, http, until, until_async};

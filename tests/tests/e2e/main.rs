@@ -1,0 +1,10 @@
+//! End to end, as a user sees it: a lab started by `xtask`, real events, faults, verdicts.
+//!
+//! Every scenario that breaks something, or that judges the whole lab, has a lab of its own.
+
+mod bad_input;
+mod flux;
+mod kill;
+mod poison;
+mod verbs;
+mod walk;

@@ -1,0 +1,124 @@
+//! The map from the plan's test names to this project's tests is complete and true.
+//!
+//! `plan-names.txt` lists every `Test…` name of the original plan, with its phase. A Rust test
+//! that carries one says so in its doc comment (`/// Plan: TestFoo_Bar`). `PLAN.md` is generated
+//! from those comments: `UPDATE=1 cargo test -p tests --test plan` rewrites it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+const NAMES: &str = include_str!("../plan-names.txt");
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests crate is in the workspace")
+        .to_owned()
+}
+
+/// Every Rust file of the workspace's own crates.
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders: Vec<PathBuf> = ["schemas", "services", "xtask", "tests"]
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the folder is readable") {
+            let path = entry.expect("the entry is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Plan name → (file, test function), from the `/// Plan:` comments above test functions.
+fn mapped() -> BTreeMap<String, Vec<(String, String)>> {
+    let mut map: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).expect("the source is UTF-8");
+        let file = path.strip_prefix(root()).unwrap().display().to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (i, line) in lines.iter().enumerate() {
+            let Some(names) = line.strip_prefix("/// Plan: ") else {
+                continue;
+            };
+            let below: Vec<&str> = lines[i + 1..].iter().take(12).copied().collect();
+            let at = below
+                .iter()
+                .position(|l| l.starts_with("fn ") || l.starts_with("async fn "))
+                .unwrap_or_else(|| panic!("{file}:{}: no test follows `{line}`", i + 1));
+            assert!(
+                below[..at].iter().any(|l| l.contains("test")),
+                "{file}:{}: what follows `{line}` is not a test",
+                i + 1
+            );
+            let function = below[at]
+                .trim_start_matches("async ")
+                .trim_start_matches("fn ")
+                .split(['(', '<'])
+                .next()
+                .unwrap();
+            for name in names.split([',', ' ']).filter(|n| n.starts_with("Test")) {
+                let name = name.trim_end_matches('.').to_owned();
+                let place = (file.clone(), function.to_owned());
+                map.entry(name).or_default().push(place);
+            }
+        }
+    }
+    map
+}
+
+fn names() -> Vec<(u32, &'static str)> {
+    NAMES
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(phase, name)| (phase.parse().expect("a phase is a number"), name))
+        .collect()
+}
+
+#[test]
+fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
+    let map = mapped();
+    let missing: Vec<&str> = names()
+        .iter()
+        .filter(|(_, name)| !map.contains_key(*name))
+        .map(|(_, name)| *name)
+        .collect();
+    assert!(missing.is_empty(), "no test carries these names of the plan: {missing:?}");
+    let unknown: Vec<&String> = map
+        .keys()
+        .filter(|name| !names().iter().any(|(_, known)| known == name))
+        .collect();
+    assert!(unknown.is_empty(), "these names are not in plan-names.txt: {unknown:?}");
+
+    let mut page = String::from(
+        "# The plan's tests\n\nEvery `Test…` name of the original plan and the Rust test that \
+         carries it.\nGenerated: `UPDATE=1 cargo test -p tests --test plan`.\n",
+    );
+    let mut current = 0;
+    for (phase, name) in names() {
+        if phase != current {
+            current = phase;
+            write!(page, "\n## Phase {phase}\n\n| plan | test | file |\n|---|---|---|\n").unwrap();
+        }
+        for (file, function) in &map[name] {
+            writeln!(page, "| {name} | `{function}` | [{file}](../{file}) |").unwrap();
+        }
+    }
+    let path = root().join("tests/PLAN.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &page).expect("PLAN.md is writable");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == page,
+        "tests/PLAN.md is out of date: UPDATE=1 cargo test -p tests --test plan"
+    );
+}
