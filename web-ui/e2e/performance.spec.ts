@@ -1,0 +1,110 @@
+/**
+ * How the page bears load: `cargo xtask perf ui`, or EDALAB_PERF=1 npm run e2e -- performance.
+ * Measured in the browser itself: long tasks, heap, and the page's share of a core. The figures go
+ * to target/edalab/perf-ui.json.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+
+import { expect, test, type CDPSession, type Page } from '@playwright/test';
+
+import { openPage, startSimulation, stopSimulation } from './page';
+
+const OUT = '../target/edalab/perf-ui.json';
+const SECONDS = Number(process.env.EDALAB_PERF_SECONDS ?? 60);
+
+// Recording the page would be most of what is measured.
+test.use({ trace: 'off', screenshot: 'off' });
+test.skip(process.env.EDALAB_PERF === undefined, 'measures only when asked: EDALAB_PERF=1');
+
+interface Load {
+  rate: number;
+  seconds: number;
+  longest_task_ms: number;
+  long_tasks: number;
+  frames_per_second: number;
+  longest_frame_gap_ms: number;
+  heap_start_mb: number;
+  heap_end_mb: number;
+  cpu_share: number;
+}
+
+/** The main thread's busy time so far, in seconds. */
+async function busySeconds(session: CDPSession): Promise<number> {
+  const { metrics } = await session.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? 0;
+}
+
+async function heapMb(session: CDPSession): Promise<number> {
+  await session.send('HeapProfiler.collectGarbage');
+  const { metrics } = await session.send('Performance.getMetrics');
+  return (metrics.find(({ name }) => name === 'JSHeapUsedSize')?.value ?? 0) / 1e6;
+}
+
+async function measure(page: Page, session: CDPSession, rate: number, seconds: number): Promise<Load> {
+  const heapStart = await heapMb(session);
+  const busyBefore = await busySeconds(session);
+  const seen = await page.evaluate(async (ms) => {
+    const tasks: number[] = [];
+    const observer = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) tasks.push(entry.duration);
+    });
+    observer.observe({ type: 'longtask' });
+    let frames = 0;
+    let gap = 0;
+    const started = performance.now();
+    await new Promise<void>((resolve) => {
+      let last = started;
+      const frame = (now: number) => {
+        frames++;
+        gap = Math.max(gap, now - last);
+        last = now;
+        if (now - started < ms) requestAnimationFrame(frame);
+        else resolve();
+      };
+      requestAnimationFrame(frame);
+    });
+    observer.disconnect();
+    return { tasks, frames, gap, ms: performance.now() - started };
+  }, seconds * 1000);
+  const busy = (await busySeconds(session)) - busyBefore;
+  return {
+    rate,
+    seconds,
+    longest_task_ms: Math.max(0, ...seen.tasks),
+    long_tasks: seen.tasks.length,
+    frames_per_second: (seen.frames * 1000) / seen.ms,
+    longest_frame_gap_ms: seen.gap,
+    heap_start_mb: heapStart,
+    heap_end_mb: await heapMb(session),
+    cpu_share: busy / (seen.ms / 1000),
+  };
+}
+
+test('at 1,000 events per second the page stays smooth and its heap flat', async ({ page, request }) => {
+  test.setTimeout((3 * SECONDS + 90) * 1000);
+  const loaded = Date.now();
+  await openPage(page);
+  await expect(page.getByTestId('start').or(page.getByTestId('stop'))).toBeVisible();
+  const interactiveMs = await page.evaluate(() => performance.getEntriesByType('navigation')[0]?.toJSON().domInteractive as number);
+  const session = await page.context().newCDPSession(page);
+  // In the thread's own time: what other programs take from the machine is not the page's.
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const loads: Load[] = [];
+  for (const rate of [100, 1000]) {
+    await startSimulation(request, rate, 0);
+    await expect(page.getByTestId('edge-simulator-kafka')).toHaveAttribute('data-moving', 'true');
+    // The first seconds fill the lists; the heap is compared after them.
+    await measure(page, session, rate, Math.min(15, SECONDS / 3));
+    loads.push(await measure(page, session, rate, SECONDS));
+    await stopSimulation(request);
+  }
+  mkdirSync('../target/edalab', { recursive: true });
+  writeFileSync(OUT, `${JSON.stringify({ interactive_ms: interactiveMs, opened_ms: Date.now() - loaded, loads }, null, 2)}\n`);
+  console.log(JSON.stringify(loads, null, 2));
+  const [calm, busy] = loads as [Load, Load];
+  expect(interactiveMs).toBeLessThan(1000);
+  expect(calm.cpu_share).toBeLessThan(0.25);
+  expect(busy.longest_task_ms).toBeLessThan(100);
+  expect(busy.heap_end_mb - busy.heap_start_mb).toBeLessThan(5);
+});

@@ -1,0 +1,17 @@
+/** Whether a media query holds, now and when that changes. */
+
+import { useSyncExternalStore } from 'react';
+
+export function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      const list = matchMedia(query);
+      list.addEventListener('change', changed);
+      return () => {
+        list.removeEventListener('change', changed);
+      };
+    },
+    () => matchMedia(query).matches,
+    () => true,
+  );
+}
