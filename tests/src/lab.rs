@@ -68,7 +68,10 @@ impl Lab {
 
     /// A lab that is not started yet, with an empty folder and free ports.
     pub fn prepare(name: &str) -> Lab {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .to_owned();
         let bin = build(&root);
         let dir = std::env::temp_dir().join(format!("edalab-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("the lab's folder can be made");
@@ -79,10 +82,20 @@ impl Lab {
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(&dir, mode).expect("the lab's folder is ours");
         }
-        let names = ["gateway", "registry", "simulator", "bancaire", "kafka", "postgres"];
+        let names = [
+            "gateway",
+            "registry",
+            "simulator",
+            "bancaire",
+            "kafka",
+            "postgres",
+        ];
         let ports = names.into_iter().zip(free_ports(names.len())).collect();
         let guard = Command::new("sh")
-            .args(["-c", "cat >/dev/null; \"$0\" clean --stop || \"$0\" down; rm -rf \"$EDALAB_DIR\""])
+            .args([
+                "-c",
+                "cat >/dev/null; \"$0\" clean --stop || \"$0\" down; rm -rf \"$EDALAB_DIR\"",
+            ])
             .arg(bin.join("xtask"))
             .env("EDALAB_DIR", &dir)
             .current_dir(&root)
@@ -121,7 +134,10 @@ impl Lab {
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
         for (name, port) in &self.ports {
-            command.env(format!("EDALAB_PORT_{}", name.to_uppercase()), port.to_string());
+            command.env(
+                format!("EDALAB_PORT_{}", name.to_uppercase()),
+                port.to_string(),
+            );
         }
         command
     }
@@ -142,7 +158,9 @@ impl Lab {
 
     /// What the lab wrote down about itself.
     pub fn state(&self) -> LabState {
-        LabState::load(&self.dir).expect("the state is readable").expect("the lab is up")
+        LabState::load(&self.dir)
+            .expect("the state is readable")
+            .expect("the lab is up")
     }
 
     /// The chosen port of a component.
@@ -217,7 +235,11 @@ impl Lab {
 
     /// A new topic, named after an event's but belonging to this test alone.
     pub async fn fresh_topic(&self, event_type: EventType) -> String {
-        let name = format!("test.{}.{}", event_type.name(), uuid::Uuid::new_v4().simple());
+        let name = format!(
+            "test.{}.{}",
+            event_type.name(),
+            uuid::Uuid::new_v4().simple()
+        );
         let leaked: &'static str = name.clone().leak();
         let spec = schemas::TopicSpec {
             name: leaked,
@@ -232,7 +254,9 @@ impl Lab {
 
     /// Waits for `work`, but not for ever.
     pub async fn deadline<T>(&self, work: impl Future<Output = T>) -> T {
-        tokio::time::timeout(DEADLINE, work).await.expect("it takes less than a minute")
+        tokio::time::timeout(DEADLINE, work)
+            .await
+            .expect("it takes less than a minute")
     }
 }
 
@@ -250,7 +274,10 @@ pub fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = check() {
             return value;
         }
-        assert!(started.elapsed() < DEADLINE, "waited a minute in vain until {what}");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "waited a minute in vain until {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -262,7 +289,10 @@ pub async fn until_async<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T
         if let Some(value) = check().await {
             return value;
         }
-        assert!(started.elapsed() < DEADLINE, "waited a minute in vain until {what}");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "waited a minute in vain until {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -280,7 +310,10 @@ fn build(root: &Path) -> PathBuf {
         assert!(status.success(), "the lab's binaries do not build");
         let exe = std::env::current_exe().expect("this test has a path");
         // …/debug/deps/e2e-0123 → …/debug
-        exe.ancestors().nth(2).expect("tests lie in deps").to_owned()
+        exe.ancestors()
+            .nth(2)
+            .expect("tests lie in deps")
+            .to_owned()
     })
     .clone()
 }

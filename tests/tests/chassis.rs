@@ -14,7 +14,9 @@ use tests::Lab;
 use tokio_util::sync::CancellationToken;
 
 fn config_file(name: &str) -> CommonConfig {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/config").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../infra/config")
+        .join(name);
     let text = std::fs::read_to_string(&path).expect("the configuration file is there");
     let mut source = Source::from_parts(Some(&text), []).expect("it is YAML");
     let config = CommonConfig::read(&mut source, 8083);
@@ -48,7 +50,9 @@ fn new_avro_producer_invalid_config() {
         auto_offset_reset: "earliest".into(),
         security: Default::default(),
     };
-    let error = EventProducer::new(&config, "test").err().expect("it is refused");
+    let error = EventProducer::new(&config, "test")
+        .err()
+        .expect("it is refused");
     assert!(matches!(error, ProduceError::Config(_)), "{error}");
 }
 
@@ -61,9 +65,14 @@ fn new_avro_consumer_invalid_config() {
         security: Default::default(),
     };
     let decoder = EventDecoder::new(RegistryClient::new("http://127.0.0.1:1"));
-    let error = EventConsumer::new(&config, decoder, &["bancaire.compte.ouvert"], Start::Beginning)
-        .err()
-        .expect("it is refused");
+    let error = EventConsumer::new(
+        &config,
+        decoder,
+        &["bancaire.compte.ouvert"],
+        Start::Beginning,
+    )
+    .err()
+    .expect("it is refused");
     assert!(error.to_string().contains("bootstrap"), "{error}");
 }
 
@@ -90,7 +99,10 @@ async fn produce_interface() {
         .expect("the queue has room");
     assert_eq!(producer.in_flight(), 1);
     assert!(producer.flush(Duration::from_millis(100)).await.is_err());
-    assert!(answered.lock().unwrap().is_none(), "nothing was acknowledged");
+    assert!(
+        answered.lock().unwrap().is_none(),
+        "nothing was acknowledged"
+    );
 }
 
 /// Against librdkafka's own mock cluster: the acknowledgement carries partition and offset.
@@ -110,8 +122,14 @@ async fn produce_mock() {
     let producer = EventProducer::new(&config, "test").expect("the configuration is valid");
     let event = tests::events::depot("11111111-1111-4111-8111-111111111111", "12.34");
     let ids = chassis::registry::SchemaIds::new([7; EventType::ALL.len()]);
-    let first = producer.send(&ids, &event).await.expect("it is acknowledged");
-    let second = producer.send(&ids, &event).await.expect("it is acknowledged");
+    let first = producer
+        .send(&ids, &event)
+        .await
+        .expect("it is acknowledged");
+    let second = producer
+        .send(&ids, &event)
+        .await
+        .expect("it is acknowledged");
     assert_eq!(first.partition, second.partition, "one key, one partition");
     assert_eq!((first.offset, second.offset), (0, 1));
 }
@@ -134,9 +152,18 @@ async fn consume_interface() {
     let decoder = EventDecoder::new(RegistryClient::new(&lab.registry_url()));
     let mut consumer =
         EventConsumer::new(&kafka, decoder, &[&topic], Start::Beginning).expect("it is created");
-    let received: Received = lab.deadline(consumer.next(&CancellationToken::new())).await.unwrap();
-    assert_eq!((received.partition, received.offset), (at.partition, at.offset));
-    assert!(matches!(received.event, Err(Failure::Poison(_))), "{received:?}");
+    let received: Received = lab
+        .deadline(consumer.next(&CancellationToken::new()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (received.partition, received.offset),
+        (at.partition, at.offset)
+    );
+    assert!(
+        matches!(received.event, Err(Failure::Poison(_))),
+        "{received:?}"
+    );
 }
 
 /// Plan: TestProducerConsumerRoundTrip
@@ -145,7 +172,10 @@ async fn producer_consumer_round_trip() {
     let lab = Lab::shared().await;
     let kafka = lab.kafka();
     let registry = RegistryClient::new(&lab.registry_url());
-    let ids = registry.wait_ids(&CancellationToken::new()).await.expect("the ids are known");
+    let ids = registry
+        .wait_ids(&CancellationToken::new())
+        .await
+        .expect("the ids are known");
     let decoder = EventDecoder::new(registry);
     let topic = EventType::DepotEffectue.topic();
     let mut consumer =
@@ -155,12 +185,18 @@ async fn producer_consumer_round_trip() {
     let mut sent = BTreeSet::new();
     for i in 0..10 {
         let event = tests::events::depot(&tests::events::id(), &format!("{i}.50"));
-        producer.send(&ids, &event).await.expect("it is acknowledged");
+        producer
+            .send(&ids, &event)
+            .await
+            .expect("it is acknowledged");
         sent.insert(event.event_id().to_owned());
     }
     let mut seen = BTreeSet::new();
     while seen.len() < sent.len() {
-        let received = lab.deadline(consumer.next(&CancellationToken::new())).await.unwrap();
+        let received = lab
+            .deadline(consumer.next(&CancellationToken::new()))
+            .await
+            .unwrap();
         let event: Event = received.event.expect("it decodes");
         if !sent.contains(event.event_id()) {
             continue; // Another test's event on the shared topic.
@@ -170,11 +206,17 @@ async fn producer_consumer_round_trip() {
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
         assert_eq!(header("ce_id"), event.event_id());
-        assert_eq!(header("ce_type"), "com.edalab.bancaire.events.DepotEffectue");
+        assert_eq!(
+            header("ce_type"),
+            "com.edalab.bancaire.events.DepotEffectue"
+        );
         assert_eq!(header("traceparent").len(), 55);
         assert_eq!(received.key.as_deref(), Some(event.key().as_bytes()));
         let age_ms = chrono::Utc::now().timestamp_millis() - received.timestamp_ms.unwrap();
-        assert!((0..60_000).contains(&age_ms), "the record's time is {age_ms} ms ago");
+        assert!(
+            (0..60_000).contains(&age_ms),
+            "the record's time is {age_ms} ms ago"
+        );
         assert!(seen.insert(event.event_id().to_owned()), "each comes once");
     }
 }
@@ -184,7 +226,9 @@ async fn producer_consumer_round_trip() {
 async fn new_db_pool_success() {
     let lab = Lab::shared().await;
     let pool = chassis::postgres::connect(&lab.fresh_database("pool").await).unwrap();
-    chassis::postgres::health_check(&pool).await.expect("PostgreSQL answers");
+    chassis::postgres::health_check(&pool)
+        .await
+        .expect("PostgreSQL answers");
 }
 
 async fn notes(name: &str) -> sqlx::PgPool {
@@ -193,7 +237,9 @@ async fn notes(name: &str) -> sqlx::PgPool {
     let table = ("notes", "CREATE TABLE notes.note (text TEXT NOT NULL)");
     // Twice: the second run finds nothing to do.
     for _ in 0..2 {
-        chassis::postgres::migrate(&pool, "notes", &[table]).await.expect("it migrates");
+        chassis::postgres::migrate(&pool, "notes", &[table])
+            .await
+            .expect("it migrates");
     }
     pool
 }
@@ -208,7 +254,9 @@ async fn count(pool: &sqlx::PgPool) -> i64 {
 async fn with_transaction_commit() {
     let pool = notes("commit").await;
     let result: Result<(), sqlx::Error> = chassis::postgres::with_transaction(&pool, async |tx| {
-        sqlx::query("INSERT INTO notes.note VALUES ('a')").execute(&mut **tx).await?;
+        sqlx::query("INSERT INTO notes.note VALUES ('a')")
+            .execute(&mut **tx)
+            .await?;
         Ok(())
     })
     .await;
@@ -220,11 +268,14 @@ async fn with_transaction_commit() {
 #[tokio::test]
 async fn with_transaction_rollback() {
     let pool = notes("rollback").await;
-    let result: Result<(), anyhow::Error> = chassis::postgres::with_transaction(&pool, async |tx| {
-        sqlx::query("INSERT INTO notes.note VALUES ('a')").execute(&mut **tx).await?;
-        anyhow::bail!("a change of mind")
-    })
-    .await;
+    let result: Result<(), anyhow::Error> =
+        chassis::postgres::with_transaction(&pool, async |tx| {
+            sqlx::query("INSERT INTO notes.note VALUES ('a')")
+                .execute(&mut **tx)
+                .await?;
+            anyhow::bail!("a change of mind")
+        })
+        .await;
     assert_eq!(result.unwrap_err().to_string(), "a change of mind");
     assert_eq!(count(&pool).await, 0);
 }
@@ -236,6 +287,10 @@ async fn the_registry_client_tells_absent_from_away() {
     let registry = RegistryClient::new(&lab.registry_url());
     let absent = registry.schema(999_999).await.err().unwrap();
     assert!(matches!(absent, RegistryError::NotFound(_)), "{absent}");
-    let away = RegistryClient::new("http://127.0.0.1:1").schema(1).await.err().unwrap();
+    let away = RegistryClient::new("http://127.0.0.1:1")
+        .schema(1)
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(away, RegistryError::Unavailable(_)), "{away}");
 }

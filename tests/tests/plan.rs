@@ -91,12 +91,18 @@ fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
         .filter(|(_, name)| !map.contains_key(*name))
         .map(|(_, name)| *name)
         .collect();
-    assert!(missing.is_empty(), "no test carries these names of the plan: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "no test carries these names of the plan: {missing:?}"
+    );
     let unknown: Vec<&String> = map
         .keys()
         .filter(|name| !names().iter().any(|(_, known)| known == name))
         .collect();
-    assert!(unknown.is_empty(), "these names are not in plan-names.txt: {unknown:?}");
+    assert!(
+        unknown.is_empty(),
+        "these names are not in plan-names.txt: {unknown:?}"
+    );
 
     let mut page = String::from(
         "# The plan's tests\n\nEvery `Test…` name of the original plan and the Rust test that \
@@ -106,7 +112,11 @@ fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
     for (phase, name) in names() {
         if phase != current {
             current = phase;
-            write!(page, "\n## Phase {phase}\n\n| plan | test | file |\n|---|---|---|\n").unwrap();
+            write!(
+                page,
+                "\n## Phase {phase}\n\n| plan | test | file |\n|---|---|---|\n"
+            )
+            .unwrap();
         }
         for (file, function) in &map[name] {
             writeln!(page, "| {name} | `{function}` | [{file}](../{file}) |").unwrap();

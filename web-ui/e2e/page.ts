@@ -25,7 +25,7 @@ export async function startSimulation(request: APIRequestContext, rate: number, 
 
 /** Whatever ran before; 409 says that nothing did. */
 export async function stopSimulation(request: APIRequestContext): Promise<void> {
-  await request.post('/api/v1/simulation/stop');
+  await request.post('/api/v1/simulation/stop', { data: {} });
   await expect
     .poll(async () => ((await (await request.get('/api/v1/simulation/status')).json()) as { status: string }).status)
     .toBe('stopped');

@@ -29,7 +29,9 @@ test('démarre et arrête une simulation', async ({ page }) => {
 });
 
 test('produit un événement manuel', async ({ page }) => {
+  const books = page.waitForResponse('**/api/v1/ledger');
   await openPage(page);
+  await books;
   // The counters come with the stream's first figures, and rest once the last run is through.
   await expect(page.getByTestId('footer-rate')).toHaveText('0 /s');
   const before = await numberIn(page, 'footer-events');

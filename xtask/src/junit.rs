@@ -54,7 +54,11 @@ fn xml(suites: &[Suite]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for suite in suites {
         let count = |wanted: fn(&Outcome) -> bool| {
-            suite.cases.iter().filter(|case| wanted(&case.outcome)).count()
+            suite
+                .cases
+                .iter()
+                .filter(|case| wanted(&case.outcome))
+                .count()
         };
         // Writing to a String cannot fail.
         let _ = writeln!(

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_truncated_body_gives_what_was_before_the_cut_and_says_where_it_is() {
         let (schema, body) = depot();
-        let partial = schema.decode_partly(&body[..60]);
+        let partial = schema.decode_partly(&body[..57]);
         let names: Vec<&str> = partial
             .fields
             .iter()

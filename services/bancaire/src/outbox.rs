@@ -132,6 +132,9 @@ pub async fn relay(
     }
 }
 
+/// id, topic, cle, valeur, headers.
+type StoredRow = (i64, String, Vec<u8>, Vec<u8>, Value);
+
 /// Publishes one batch of rows and deletes them once the broker has acknowledged all of them.
 async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<usize> {
     let mut transaction = pool.begin().await.context("failed to open a transaction")?;
@@ -143,7 +146,7 @@ async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<u
     if !locked {
         return Ok(0);
     }
-    let rows: Vec<(i64, String, Vec<u8>, Vec<u8>, Value)> = sqlx::query_as(
+    let rows: Vec<StoredRow> = sqlx::query_as(
         "SELECT id, topic, cle, valeur, headers FROM bancaire.outbox ORDER BY id LIMIT $1",
     )
     .bind(BATCH)

@@ -214,7 +214,11 @@ mod tests {
     #[test]
     fn log_output_json_format() {
         let lines = captured_lines(|| {
-            tracing::info!(kafka.topic = "bancaire.compte.ouvert", kafka.offset = 7, "Applied a batch");
+            tracing::info!(
+                kafka.topic = "bancaire.compte.ouvert",
+                kafka.offset = 7,
+                "Applied a batch"
+            );
         });
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["message"], "Applied a batch");

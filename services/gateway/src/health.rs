@@ -192,14 +192,13 @@ impl PartHealth {
 }
 
 fn unreachable(error: &reqwest::Error) -> String {
-    let reason = if error.is_timeout() {
+    if error.is_timeout() {
         format!("It did not answer within {} s.", TIMEOUT.as_secs_f64())
     } else if error.is_connect() {
         "Nothing listens where it should; it does not run.".to_owned()
     } else {
         "The connection broke before it answered.".to_owned()
-    };
-    reason
+    }
 }
 
 fn said(is_success: bool, body: &Value, latency_ms: f64) -> PartHealth {
@@ -264,7 +263,7 @@ fn postgres(bancaire: &Answer, registry: &Answer) -> PartHealth {
 
 fn overall(services: &BTreeMap<&'static str, PartHealth>) -> Status {
     let is_down = |name: &&str| services[*name].status == Status::Unhealthy;
-    if is_down(&"kafka") || ["simulator", "bancaire"].iter().all(|name| is_down(&name)) {
+    if is_down(&"kafka") || ["simulator", "bancaire"].iter().all(|name| is_down(name)) {
         return Status::Unhealthy;
     }
     if services.values().all(|part| part.status == Status::Healthy) {

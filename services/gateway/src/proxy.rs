@@ -308,7 +308,7 @@ fn is_failure(status: StatusCode) -> bool {
 fn circuit_open(upstream: &Upstream, wait: Duration) -> Response {
     let seconds = wait.as_secs_f64().ceil().max(1.0);
     let problem = Problem::unavailable(format!(
-        "The {} failed several times and is left alone for now; try again in {seconds} s.",
+        "{} failed several times and is left alone for now; try again in {seconds} s.",
         upstream.name
     ))
     .with_field("circuit", "open")
@@ -320,19 +320,19 @@ fn no_answer(upstream: &Upstream, call: &Call, failure: &Failure) -> Response {
     let name = upstream.name;
     let (problem, reason) = match failure {
         Failure::Unreachable(error) => {
-            let detail = format!("The {name} cannot be reached; `cargo xtask status` says more.");
+            let detail = format!("{name} cannot be reached; `cargo xtask status` says more.");
             (Problem::unavailable(detail), error.to_string())
         }
         Failure::TimedOut => {
             let seconds = call.timeout.as_secs_f64();
-            let mut detail = format!("The {name} did not answer within {seconds} s.");
+            let mut detail = format!("{name} did not answer within {seconds} s.");
             if !call.method.is_safe() {
                 detail.push_str(" Whether it did what was asked is not known.");
             }
             (Problem::gateway_timeout(detail), "timed out".to_owned())
         }
         Failure::TooLarge => {
-            let detail = format!("The {name} answered with more than can be handed on.");
+            let detail = format!("{name} answered with more than can be handed on.");
             (
                 Problem::bad_gateway(detail),
                 "the answer is too large".to_owned(),

@@ -1,5 +1,6 @@
 //! Writing to the lab's topics, and knowing where a record is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chassis::kafka::admin::Inspector;
@@ -171,17 +172,25 @@ pub async fn dead_letters(group: &str) -> Vec<DeadLetter> {
         .watermarks(&[DLQ_TOPIC])
         .await
         .expect("the broker answers");
-    let count: i64 = ends.values().map(|(low, high)| high - low).sum();
+    let filled = ends.into_iter().filter(|(_, (low, high))| high > low);
+    // Others write meanwhile: it is the end of each partition that counts.
+    let mut unread: BTreeMap<i32, i64> = filled
+        .map(|((_, partition), (_, high))| (partition, high))
+        .collect();
     let decoder = EventDecoder::new(RegistryClient::new(&lab.registry_url()));
     let mut reader = EventConsumer::new(&lab.kafka(), decoder, &[DLQ_TOPIC], Start::Beginning)
         .expect("it is configured well");
     let mut letters = Vec::new();
-    for _ in 0..count {
+    while !unread.is_empty() {
         let stop = CancellationToken::new();
         let record = lab
             .deadline(reader.next(&stop))
             .await
             .expect("nobody stops it");
+        let end = unread.get(&record.partition);
+        if end.is_some_and(|end| record.offset + 1 >= *end) {
+            unread.remove(&record.partition);
+        }
         let value = record.value.expect("a dead letter has a value");
         let letter: DeadLetter = serde_json::from_slice(&value).expect("a dead letter is JSON");
         assert_eq!(record.key.as_deref(), Some(letter.key_string().as_bytes()));

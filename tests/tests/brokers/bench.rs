@@ -25,7 +25,8 @@ pub struct Bench {
 impl Bench {
     pub fn start(broker: &str) -> Self {
         let lab = Lab::prepare(&format!("brokers-{broker}"));
-        lab.xtask(&["infra", "up", "kafka", "--broker", broker]).success();
+        lab.xtask(&["infra", "up", "kafka", "--broker", broker])
+            .success();
         let runtime = Runtime::new().expect("a runtime can be made");
         Self { lab, runtime }
     }
@@ -68,15 +69,21 @@ impl Bench {
 
     pub fn create(&self, name: &str, partitions: i32, set: &[(&str, &str)]) -> anyhow::Result<()> {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let topic = set.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+        let topic = set
+            .iter()
+            .fold(topic, |topic, (key, value)| topic.set(key, value));
         let created = self.wait(self.admin().create_topics(&[topic], &self.options()))?;
         let first = created.into_iter().next().context("one answer")?;
-        first.map(drop).map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))
+        first
+            .map(drop)
+            .map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))
     }
 
     pub fn producer(&self, set: &[(&str, &str)]) -> FutureProducer {
         let mut config = self.config();
-        config.set("message.timeout.ms", "10000").set("linger.ms", "0");
+        config
+            .set("message.timeout.ms", "10000")
+            .set("linger.ms", "0");
         for (key, value) in set {
             config.set(*key, *value);
         }
@@ -87,7 +94,9 @@ impl Bench {
     pub fn send(&self, topic: &str, partition: i32, values: &[&str]) -> anyhow::Result<()> {
         let producer = self.producer(&[]);
         for value in values {
-            let record = FutureRecord::<(), _>::to(topic).partition(partition).payload(*value);
+            let record = FutureRecord::<(), _>::to(topic)
+                .partition(partition)
+                .payload(*value);
             let sent = self.wait(producer.send(record, TIMEOUT));
             sent.map_err(|(e, _)| e)?;
         }
@@ -129,7 +138,12 @@ pub fn next_within(
     let started = Instant::now();
     while started.elapsed() < patience {
         if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            return Ok(Some(message.as_ref().map(BorrowedMessage::detach).map_err(Clone::clone)?));
+            return Ok(Some(
+                message
+                    .as_ref()
+                    .map(BorrowedMessage::detach)
+                    .map_err(Clone::clone)?,
+            ));
         }
     }
     Ok(None)
@@ -143,7 +157,10 @@ pub fn poll_until(
 ) -> anyhow::Result<()> {
     let started = Instant::now();
     while !done()? {
-        ensure!(started.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        ensure!(
+            started.elapsed() < Duration::from_secs(60),
+            "waited in vain until {what}"
+        );
         for member in members {
             // Records and errors on the way are of no interest here.
             let _ = member.poll(Duration::from_millis(20));

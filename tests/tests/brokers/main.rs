@@ -12,13 +12,18 @@ fn does_what_the_table_says(broker: &str, expected: fn(&Row) -> bool) {
     let bench = Bench::start(broker);
     let mut wrong = Vec::new();
     for row in ROWS {
+        println!("{broker}: {}", row.what);
         match (row.ask)(&bench) {
             Ok(does) if does == expected(row) => {}
             Ok(does) => wrong.push(format!("{}: {does}", row.what)),
             Err(e) => wrong.push(format!("{}: {e:#}", row.what)),
         }
     }
-    assert!(wrong.is_empty(), "{broker} differs from the table:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{broker} differs from the table:\n{}",
+        wrong.join("\n")
+    );
     bench.stop();
 }
 
@@ -39,8 +44,19 @@ fn the_documentation_has_the_rows() {
     let mark = |does: bool| if does { "yes" } else { "no" };
     let missing: Vec<String> = ROWS
         .iter()
-        .map(|row| format!("| {} | {} | {} |", row.what, mark(row.kafka), mark(row.light)))
+        .map(|row| {
+            format!(
+                "| {} | {} | {} |",
+                row.what,
+                mark(row.kafka),
+                mark(row.light)
+            )
+        })
         .filter(|line| !text.contains(line.as_str()))
         .collect();
-    assert!(missing.is_empty(), "docs/backends.md lacks:\n{}", missing.join("\n"));
+    assert!(
+        missing.is_empty(),
+        "docs/backends.md lacks:\n{}",
+        missing.join("\n")
+    );
 }

@@ -21,32 +21,66 @@ pub struct Row {
 }
 
 const fn both(what: &'static str, ask: fn(&Bench) -> anyhow::Result<bool>) -> Row {
-    Row { what, kafka: true, light: true, ask }
+    Row {
+        what,
+        kafka: true,
+        light: true,
+        ask,
+    }
 }
 
 const fn kafka_only(what: &'static str, ask: fn(&Bench) -> anyhow::Result<bool>) -> Row {
-    Row { what, kafka: true, light: false, ask }
+    Row {
+        what,
+        kafka: true,
+        light: false,
+        ask,
+    }
 }
 
 pub const ROWS: &[Row] = &[
-    both("records come back with key, value, headers and time, in order", records_come_back),
+    both(
+        "records come back with key, value, headers and time, in order",
+        records_come_back,
+    ),
     both("batches compressed with gzip, snappy or lz4", compression),
     both("idempotent producers, `acks=all`", idempotence),
     both("a topic that nobody created is refused", unknown_topics),
     both("a waiting fetch is woken by a produce", waking),
     both("offsets by time", offsets_by_time),
-    both("an offset that is gone or not there yet is reported", out_of_range),
+    both(
+        "an offset that is gone or not there yet is reported",
+        out_of_range,
+    ),
     both("a group shares partitions and remembers offsets", groups),
-    both("a dead member's partitions move after its session timeout", dead_member),
+    both(
+        "a dead member's partitions move after its session timeout",
+        dead_member,
+    ),
     kafka_only("members of a group are listed with their hosts", hosts),
-    both("settings given with a new topic are kept and told", told_settings),
-    kafka_only("settings are replaced as a whole (AlterConfigs)", alter_configs),
-    kafka_only("partitions are added to a topic (CreatePartitions)", create_partitions),
-    both("records are deleted up to an offset (DeleteRecords)", delete_records),
+    both(
+        "settings given with a new topic are kept and told",
+        told_settings,
+    ),
+    kafka_only(
+        "settings are replaced as a whole (AlterConfigs)",
+        alter_configs,
+    ),
+    kafka_only(
+        "partitions are added to a topic (CreatePartitions)",
+        create_partitions,
+    ),
+    both(
+        "records are deleted up to an offset (DeleteRecords)",
+        delete_records,
+    ),
     both("a topic is deleted, and created anew empty", delete_topic),
     both("a batch above `max.message.bytes` is refused", too_large),
     kafka_only("transactions", transactions),
-    both("kill -9 loses nothing acknowledged; the cluster keeps its id", survives_a_kill),
+    both(
+        "kill -9 loses nothing acknowledged; the cluster keeps its id",
+        survives_a_kill,
+    ),
 ];
 
 fn records_come_back(bench: &Bench) -> anyhow::Result<bool> {
@@ -57,32 +91,49 @@ fn records_come_back(bench: &Bench) -> anyhow::Result<bool> {
         let headers = (0..number % 4).fold(OwnedHeaders::new(), |headers, n| {
             let value = (n != 2).then(|| format!("v{n}"));
             let key = format!("k{n}");
-            headers.insert(Header { key: &key, value: value.as_deref() })
+            headers.insert(Header {
+                key: &key,
+                value: value.as_deref(),
+            })
         });
         let (key, value) = (format!("key {number}"), format!("value {number}"));
         let record = FutureRecord::to(&topic).key(&key).payload(&value);
         let record = record.headers(headers).timestamp(time + i64::from(number));
-        bench.wait(producer.send(record, TIMEOUT)).map_err(|(e, _)| e)?;
+        bench
+            .wait(producer.send(record, TIMEOUT))
+            .map_err(|(e, _)| e)?;
     }
     // Neither key nor value nor headers.
     let bare = FutureRecord::<(), ()>::to(&topic);
-    bench.wait(producer.send(bare, TIMEOUT)).map_err(|(e, _)| e)?;
+    bench
+        .wait(producer.send(bare, TIMEOUT))
+        .map_err(|(e, _)| e)?;
     let reader = bench.reader(&topic, 0, Offset::Beginning)?;
     for number in 0..20_i32 {
         let record = next(&reader)?;
         let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
-        let expected = (i64::from(number), Some(format!("key {number}")), Some(format!("value {number}")));
-        ensure!((record.offset(), text(record.key()), text(record.payload())) == expected);
-        ensure!(record.timestamp().to_millis() == Some(time + i64::from(number)), "its time");
+        let (key, value) = (format!("key {number}"), format!("value {number}"));
+        ensure!(record.offset() == i64::from(number), "its place");
+        ensure!(text(record.key()) == Some(key) && text(record.payload()) == Some(value));
+        ensure!(
+            record.timestamp().to_millis() == Some(time + i64::from(number)),
+            "its time"
+        );
         let count = record.headers().map_or(0, Headers::count);
-        ensure!(count == number as usize % 4, "{count} headers of record {number}");
+        ensure!(
+            count == number as usize % 4,
+            "{count} headers of record {number}"
+        );
         for (n, header) in record.headers().iter().flat_map(|h| h.iter()).enumerate() {
             let expected = (format!("k{n}"), (n != 2).then(|| format!("v{n}")));
             ensure!((header.key.to_owned(), text(header.value)) == expected);
         }
     }
     let bare = next(&reader)?;
-    ensure!(bare.key().is_none() && bare.payload().is_none(), "nothing is nothing");
+    ensure!(
+        bare.key().is_none() && bare.payload().is_none(),
+        "nothing is nothing"
+    );
     Ok(true)
 }
 
@@ -94,9 +145,17 @@ fn compression(bench: &Bench) -> anyhow::Result<bool> {
         let sends: Vec<_> = (0..50)
             .map(|_| {
                 let headers = OwnedHeaders::new()
-                    .insert(Header { key: "a", value: Some("1") })
-                    .insert(Header { key: "b", value: Some("2") });
-                let record = FutureRecord::<(), _>::to(&topic).payload(&payload).headers(headers);
+                    .insert(Header {
+                        key: "a",
+                        value: Some("1"),
+                    })
+                    .insert(Header {
+                        key: "b",
+                        value: Some("2"),
+                    });
+                let record = FutureRecord::<(), _>::to(&topic)
+                    .payload(&payload)
+                    .headers(headers);
                 producer.send_result(record).map_err(|(e, _)| e)
             })
             .collect::<Result<_, _>>()?;
@@ -106,8 +165,14 @@ fn compression(bench: &Bench) -> anyhow::Result<bool> {
         let reader = bench.reader(&topic, 0, Offset::Beginning)?;
         for _ in 0..50 {
             let record = next(&reader).with_context(|| codec.to_owned())?;
-            ensure!(record.payload() == Some(payload.as_bytes()), "{codec} changed a record");
-            ensure!(record.headers().map(Headers::count) == Some(2), "{codec} lost headers");
+            ensure!(
+                record.payload() == Some(payload.as_bytes()),
+                "{codec} changed a record"
+            );
+            ensure!(
+                record.headers().map(Headers::count) == Some(2),
+                "{codec} lost headers"
+            );
         }
     }
     Ok(true)
@@ -119,7 +184,9 @@ fn idempotence(bench: &Bench) -> anyhow::Result<bool> {
     for number in 0..50 {
         let value = number.to_string();
         let record = FutureRecord::<(), _>::to(&topic).payload(&value);
-        let at = bench.wait(producer.send(record, TIMEOUT)).map_err(|(e, _)| e)?;
+        let at = bench
+            .wait(producer.send(record, TIMEOUT))
+            .map_err(|(e, _)| e)?;
         ensure!(at.offset == number, "{} for record {number}", at.offset);
     }
     Ok(true)
@@ -147,7 +214,9 @@ fn waking(bench: &Bench) -> anyhow::Result<bool> {
     let producer = bench.producer(&[]);
     let mut took = Vec::new();
     for number in 0..21 {
-        let record = FutureRecord::<(), _>::to(&topic).partition(number % 3).payload("now");
+        let record = FutureRecord::<(), _>::to(&topic)
+            .partition(number % 3)
+            .payload("now");
         let began = Instant::now();
         let sent = producer.send_result(record).map_err(|(e, _)| e)?;
         next(&consumer)?;
@@ -162,12 +231,18 @@ fn offsets_by_time(bench: &Bench) -> anyhow::Result<bool> {
     let topic = bench.topic(1)?;
     let producer = bench.producer(&[]);
     for number in 1..=5 {
-        let record = FutureRecord::<(), _>::to(&topic).payload("x").timestamp(number * 1000);
-        bench.wait(producer.send(record, TIMEOUT)).map_err(|(e, _)| e)?;
+        let record = FutureRecord::<(), _>::to(&topic)
+            .payload("x")
+            .timestamp(number * 1000);
+        bench
+            .wait(producer.send(record, TIMEOUT))
+            .map_err(|(e, _)| e)?;
     }
     let mut asked = TopicPartitionList::new();
     asked.add_partition_offset(&topic, 0, Offset::Offset(2500))?;
-    let found = bench.consumer("times", &[]).offsets_for_times(asked, TIMEOUT)?;
+    let found = bench
+        .consumer("times", &[])
+        .offsets_for_times(asked, TIMEOUT)?;
     let found = found.find_partition(&topic, 0).context("one answer")?;
     Ok(found.offset() == Offset::Offset(2))
 }
@@ -202,7 +277,11 @@ fn groups(bench: &Bench) -> anyhow::Result<bool> {
         Ok(assigned(&one)? == 2 && assigned(&two)? == 2)
     })?;
     let mut read = TopicPartitionList::new();
-    read.add_partition_offset(&topic, one.assignment()?.elements()[0].partition(), Offset::Offset(7))?;
+    read.add_partition_offset(
+        &topic,
+        one.assignment()?.elements()[0].partition(),
+        Offset::Offset(7),
+    )?;
     one.commit(&read, CommitMode::Sync)?;
     drop((one, two));
     let later = bench.consumer(&group, &[]);
@@ -214,9 +293,15 @@ fn groups(bench: &Bench) -> anyhow::Result<bool> {
 fn dead_member(bench: &Bench) -> anyhow::Result<bool> {
     let topic = bench.topic(2)?;
     let group = bench.name();
-    let timeout = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1000")];
+    let timeout = [
+        ("session.timeout.ms", "6000"),
+        ("heartbeat.interval.ms", "1000"),
+    ];
     let with_id = [timeout[0], timeout[1], ("group.instance.id", "mortal")];
-    let (stays, dies) = (bench.consumer(&group, &timeout), bench.consumer(&group, &with_id));
+    let (stays, dies) = (
+        bench.consumer(&group, &timeout),
+        bench.consumer(&group, &with_id),
+    );
     stays.subscribe(&[&topic])?;
     dies.subscribe(&[&topic])?;
     poll_until(&[&stays, &dies], "the partitions are shared", || {
@@ -224,7 +309,9 @@ fn dead_member(bench: &Bench) -> anyhow::Result<bool> {
     })?;
     drop(dies);
     let died = Instant::now();
-    poll_until(&[&stays], "the partitions move", || Ok(assigned(&stays)? == 2))?;
+    poll_until(&[&stays], "the partitions move", || {
+        Ok(assigned(&stays)? == 2)
+    })?;
     Ok(died.elapsed() > Duration::from_secs(2) && died.elapsed() < Duration::from_secs(30))
 }
 
@@ -233,7 +320,9 @@ fn hosts(bench: &Bench) -> anyhow::Result<bool> {
     let group = bench.name();
     let member = bench.consumer(&group, &[]);
     member.subscribe(&[&topic])?;
-    poll_until(&[&member], "the member has its partition", || Ok(assigned(&member)? == 1))?;
+    poll_until(&[&member], "the member has its partition", || {
+        Ok(assigned(&member)? == 1)
+    })?;
     let groups = member.fetch_group_list(Some(&group), TIMEOUT)?;
     let found = groups.groups().iter().find(|found| found.name() == group);
     let members = found.context("the group is listed")?.members();
@@ -310,7 +399,10 @@ fn too_large(bench: &Bench) -> anyhow::Result<bool> {
     match bench.send(&topic, 0, &[&large]) {
         Ok(()) => Ok(false),
         Err(e) => {
-            ensure!(code(&e) == Some(RDKafkaErrorCode::MessageSizeTooLarge), "{e:#}");
+            ensure!(
+                code(&e) == Some(RDKafkaErrorCode::MessageSizeTooLarge),
+                "{e:#}"
+            );
             Ok(true)
         }
     }
@@ -319,17 +411,24 @@ fn too_large(bench: &Bench) -> anyhow::Result<bool> {
 fn transactions(bench: &Bench) -> anyhow::Result<bool> {
     let topic = bench.topic(1)?;
     let id = bench.name();
-    let producer = bench.producer(&[("transactional.id", &id), ("transaction.timeout.ms", "10000")]);
+    let producer = bench.producer(&[
+        ("transactional.id", &id),
+        ("transaction.timeout.ms", "10000"),
+    ]);
     if producer.init_transactions(TIMEOUT).is_err() {
         return Ok(false);
     }
     producer.begin_transaction()?;
     let record = FutureRecord::<(), _>::to(&topic).payload("aborted");
-    bench.wait(producer.send(record, TIMEOUT)).map_err(|(e, _)| e)?;
+    bench
+        .wait(producer.send(record, TIMEOUT))
+        .map_err(|(e, _)| e)?;
     producer.abort_transaction(TIMEOUT)?;
     producer.begin_transaction()?;
     let record = FutureRecord::<(), _>::to(&topic).payload("committed");
-    bench.wait(producer.send(record, TIMEOUT)).map_err(|(e, _)| e)?;
+    bench
+        .wait(producer.send(record, TIMEOUT))
+        .map_err(|(e, _)| e)?;
     producer.commit_transaction(TIMEOUT)?;
     let reader = bench.reader(&topic, 0, Offset::Beginning)?;
     Ok(next(&reader)?.payload() == Some(b"committed".as_slice()))
@@ -340,12 +439,19 @@ fn survives_a_kill(bench: &Bench) -> anyhow::Result<bool> {
     let id = bench.consumer("id", &[]).client().fetch_cluster_id(TIMEOUT);
     ensure!(id.is_some(), "the cluster has an id");
     let values: Vec<String> = (0..100).map(|number| number.to_string()).collect();
-    bench.send(&topic, 0, &values.iter().map(String::as_str).collect::<Vec<_>>())?;
+    bench.send(
+        &topic,
+        0,
+        &values.iter().map(String::as_str).collect::<Vec<_>>(),
+    )?;
     bench.lab.xtask(&["services", "kill", "kafka"]).success();
     bench.lab.xtask(&["infra", "up", "kafka"]).success();
     let reader = bench.reader(&topic, 0, Offset::Beginning)?;
     for value in &values {
-        ensure!(next(&reader)?.payload() == Some(value.as_bytes()), "{value} is lost");
+        ensure!(
+            next(&reader)?.payload() == Some(value.as_bytes()),
+            "{value} is lost"
+        );
     }
     Ok(bench.consumer("id", &[]).client().fetch_cluster_id(TIMEOUT) == id)
 }

@@ -177,7 +177,7 @@ fn an_image_is_pulled_by_digest_and_another_digest_is_refused() {
     let good = catalogue(
         &dir,
         &format!("{name}-other:1"),
-        &digest.replace('a', "b"),
+        &NOWHERE.replace("000", "111"),
         None,
     );
     let silent = images(&lab, &good, Some(&mirror), &["pull"]);

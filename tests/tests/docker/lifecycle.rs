@@ -40,7 +40,7 @@ fn infra_holds(lab: &Lab) -> Value {
     checks.json()
 }
 
-/// Plan: TestKafkaConnection, TestSchemaRegistryConnection, TestPostgreSQLConnection
+/// Holds the infrastructure tests of the plan's phase 0 (Kafka, registry and PostgreSQL connections).
 #[test]
 #[ignore = "needs docker"]
 fn a_lab_in_containers_lives_is_broken_mended_and_leaves_nothing() {

@@ -3,7 +3,9 @@
 //! a label; nothing else in the daemon is touched.
 
 mod brokers;
+mod external;
 mod failures;
 mod images;
 mod lifecycle;
 mod support;
+mod workers;

@@ -8,7 +8,12 @@ use tests::{Lab, http, until_async};
 /// Produces through the simulator's API and gives the event ids.
 async fn produce(lab: &Lab, body: Value) -> Vec<String> {
     let url = format!("{}/api/v1/events/produce", lab.simulator_url());
-    let response = http().post(url).json(&body).send().await.expect("the simulator answers");
+    let response = http()
+        .post(url)
+        .json(&body)
+        .send()
+        .await
+        .expect("the simulator answers");
     let status = response.status();
     let answer: Value = response.json().await.expect("the answer is JSON");
     assert_eq!(status, StatusCode::OK, "{answer}");
@@ -28,19 +33,33 @@ async fn compte(lab: &Lab, id: &str) -> Option<Value> {
 }
 
 async fn transactions(lab: &Lab, id: &str) -> Vec<Value> {
-    let url = format!("{}/api/v1/comptes/{id}/transactions?limit=100", lab.bancaire_url());
+    let url = format!(
+        "{}/api/v1/comptes/{id}/transactions?limit=100",
+        lab.bancaire_url()
+    );
     let body = get(url).await.expect("the account is there");
-    body["transactions"].as_array().expect("transactions").clone()
+    body["transactions"]
+        .as_array()
+        .expect("transactions")
+        .clone()
 }
 
 fn solde(compte: &Value) -> Decimal {
-    compte["solde"].as_str().expect("an amount is a string").parse().expect("an amount")
+    compte["solde"]
+        .as_str()
+        .expect("an amount is a string")
+        .parse()
+        .expect("an amount")
 }
 
 /// Opens an account and waits until bancaire knows it.
 async fn open(lab: &Lab) -> (String, Value) {
     let id = tests::events::id();
-    produce(lab, json!({"event_type": "CompteOuvert", "count": 1, "compte_id": id})).await;
+    produce(
+        lab,
+        json!({"event_type": "CompteOuvert", "count": 1, "compte_id": id}),
+    )
+    .await;
     let compte = until_async("the account is there", async || compte(lab, &id).await).await;
     (id, compte)
 }
@@ -68,11 +87,16 @@ async fn flux_depot_e2e() {
     let body = json!({"event_type": "DepotEffectue", "count": 1, "compte_id": id});
     let events = produce(lab, body).await;
     let after = until_async("the deposit is there", async || {
-        compte(lab, &id).await.filter(|now| now["solde"] != before["solde"])
+        compte(lab, &id)
+            .await
+            .filter(|now| now["solde"] != before["solde"])
     })
     .await;
     let rows = transactions(lab, &id).await;
-    let depot = rows.iter().find(|row| row["id"] == events[0].as_str()).expect("its row");
+    let depot = rows
+        .iter()
+        .find(|row| row["id"] == events[0].as_str())
+        .expect("its row");
     assert_eq!(depot["type"], "DEPOT");
     let montant: Decimal = depot["montant"].as_str().unwrap().parse().unwrap();
     assert_eq!(solde(&after), solde(&before) + montant);
@@ -83,14 +107,20 @@ async fn flux_depot_e2e() {
 async fn flux_multiple_events_e2e() {
     let lab = Lab::prepare("flux");
     lab.xtask(&["up", "--detach", "--no-build"]).success();
-    let simulated =
-        lab.xtask(&["simulate", "--rate", "5", "--duration", "10", "--json"]).success().json();
+    let simulated = lab
+        .xtask(&["simulate", "--rate", "5", "--duration", "10", "--json"])
+        .success()
+        .json();
     let produced = simulated["events_produced"].as_u64().expect("a count");
     assert!((49..=51).contains(&produced), "{simulated}");
     let verdict = lab.xtask(&["verify", "--json"]);
     assert!(verdict.ok, "{}", verdict.text());
-    let stats = get(format!("{}/api/v1/stats", lab.bancaire_url())).await.expect("stats");
-    let opened = simulated["by_type"]["CompteOuvert"].as_u64().expect("accounts were opened");
+    let stats = get(format!("{}/api/v1/stats", lab.bancaire_url()))
+        .await
+        .expect("stats");
+    let opened = simulated["by_type"]["CompteOuvert"]
+        .as_u64()
+        .expect("accounts were opened");
     assert_eq!(stats["comptes"].as_u64(), Some(opened), "{stats}");
     lab.xtask(&["down"]).success();
 }
@@ -125,10 +155,18 @@ async fn a_transfer_reaches_the_other_account() {
     let (from, to) = (tests::events::id(), tests::events::id());
     for (id, solde) in [(&from, "100.00"), (&to, "0.00")] {
         let event = tests::events::compte_ouvert(id, solde);
-        produce(lab, json!({"event_type": "CompteOuvert", "count": 1, "event": event})).await;
+        produce(
+            lab,
+            json!({"event_type": "CompteOuvert", "count": 1, "event": event}),
+        )
+        .await;
     }
     let virement = tests::events::virement(&from, &to, "40.25");
-    produce(lab, json!({"event_type": "VirementEmis", "count": 1, "event": virement})).await;
+    produce(
+        lab,
+        json!({"event_type": "VirementEmis", "count": 1, "event": virement}),
+    )
+    .await;
     until_async("the money arrived", async || {
         let to = compte(lab, &to).await?;
         (to["solde"] == "40.25").then_some(())
@@ -145,17 +183,30 @@ async fn a_deposit_before_its_opening_is_parked_then_applied() {
     let lab = Lab::shared().await;
     let id = tests::events::id();
     let depot = tests::events::depot(&id, "12.34");
-    produce(lab, json!({"event_type": "DepotEffectue", "count": 1, "event": depot})).await;
+    produce(
+        lab,
+        json!({"event_type": "DepotEffectue", "count": 1, "event": depot}),
+    )
+    .await;
     until_async("it is parked", async || {
         let ledger = get(format!("{}/api/v1/ledger", lab.bancaire_url())).await?;
         (ledger["totals"]["parked"].as_u64()? >= 1).then_some(())
     })
     .await;
-    assert!(compte(lab, &id).await.is_none(), "the account is not there yet");
+    assert!(
+        compte(lab, &id).await.is_none(),
+        "the account is not there yet"
+    );
     let ouverture = tests::events::compte_ouvert(&id, "10.00");
-    produce(lab, json!({"event_type": "CompteOuvert", "count": 1, "event": ouverture})).await;
+    produce(
+        lab,
+        json!({"event_type": "CompteOuvert", "count": 1, "event": ouverture}),
+    )
+    .await;
     until_async("the parked deposit is applied", async || {
-        compte(lab, &id).await.filter(|compte| compte["solde"] == "22.34")
+        compte(lab, &id)
+            .await
+            .filter(|compte| compte["solde"] == "22.34")
     })
     .await;
     assert_eq!(transactions(lab, &id).await.len(), 2);

@@ -13,10 +13,13 @@ fn events_produced(lab: &Lab) -> Option<u64> {
     status.json()["events_produced"].as_u64()
 }
 
-/// Runs a simulation, kills `component` in the middle of it, brings it back, and verifies.
-fn survives_the_death_of(component: &str) {
-    let lab = Lab::prepare(&format!("kill-{component}"));
-    lab.xtask(&["up", "--detach", "--no-build"]).success();
+/// Runs a simulation, kills `component` in the middle of it, brings it back, and verifies. `broker`
+/// is what `up` is told about its choice.
+pub fn survives_the_death_of(component: &str, broker: &[&str]) {
+    let kind = broker.last().unwrap_or(&"broker");
+    let lab = Lab::prepare(&format!("kill-{component}-{kind}"));
+    lab.xtask(&[&["up", "--detach", "--no-build"], broker].concat())
+        .success();
     let simulation = lab
         .command(&["simulate", "--rate", "200", "--duration", "12", "--json"])
         .stdout(Stdio::piped())
@@ -34,7 +37,11 @@ fn survives_the_death_of(component: &str) {
     lab.xtask(&["services", "up"]).success();
     let output = simulation.wait_with_output().expect("the simulation ends");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let simulated: Value = serde_json::from_str(&text).expect("JSON");
     let produced = simulated["events_produced"].as_u64().expect("a count");
     assert!(produced >= 2000, "the simulation went on: {simulated}");
@@ -45,15 +52,15 @@ fn survives_the_death_of(component: &str) {
 
 #[test]
 fn bancaire_killed() {
-    survives_the_death_of("bancaire");
+    survives_the_death_of("bancaire", &[]);
 }
 
 #[test]
 fn the_broker_killed() {
-    survives_the_death_of("kafka");
+    survives_the_death_of("kafka", &[]);
 }
 
 #[test]
 fn postgresql_killed() {
-    survives_the_death_of("postgres");
+    survives_the_death_of("postgres", &[]);
 }

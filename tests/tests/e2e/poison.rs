@@ -3,7 +3,13 @@
 use serde_json::{Value, json};
 use tests::{Lab, http, until};
 
-const KINDS: [&str; 5] = ["truncated", "bad_magic", "unknown_schema_id", "tombstone", "empty"];
+const KINDS: [&str; 5] = [
+    "truncated",
+    "bad_magic",
+    "unknown_schema_id",
+    "tombstone",
+    "empty",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_poison_messages_are_found_shown_and_one_is_replayed() {
@@ -34,7 +40,10 @@ async fn fifty_poison_messages_are_found_shown_and_one_is_replayed() {
         (letters.len() >= 50).then_some(letters)
     });
     assert_eq!(letters.len(), 50);
-    let mut kinds: Vec<&str> = letters.iter().map(|l| l["kind"].as_str().unwrap()).collect();
+    let mut kinds: Vec<&str> = letters
+        .iter()
+        .map(|l| l["kind"].as_str().unwrap())
+        .collect();
     kinds.sort_unstable();
     kinds.dedup();
     assert_eq!(kinds.len(), 5, "{kinds:?}");
@@ -53,7 +62,8 @@ async fn fifty_poison_messages_are_found_shown_and_one_is_replayed() {
     }
     let mended = tests::events::depot(&compte, "7.00");
     let mended = serde_json::to_string(&mended).unwrap();
-    lab.xtask(&["dlq", "replay", key, "--event", &mended]).success();
+    lab.xtask(&["dlq", "replay", key, "--event", &mended])
+        .success();
     let url = format!("{}/api/v1/comptes/{compte}", lab.bancaire_url());
     tests::until_async("the mended event is applied", async || {
         let compte: Value = http().get(&url).send().await.ok()?.json().await.ok()?;

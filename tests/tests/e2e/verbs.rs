@@ -14,36 +14,76 @@ async fn topics_are_listed_created_and_described() {
         assert_eq!(found["partitions"].as_array().map(Vec::len), Some(3));
     }
     let name = format!("test.verbs.{}", tests::events::id());
-    let create = ["topics", "create", &name, "--partitions", "2", "--retention-ms", "60000"];
+    let create = [
+        "topics",
+        "create",
+        &name,
+        "--partitions",
+        "2",
+        "--retention-ms",
+        "60000",
+    ];
     lab.xtask(&create).success();
     let again = lab.xtask(&create);
-    assert!(!again.ok && again.text().contains("exists"), "{}", again.text());
-    let described = lab.xtask(&["topics", "describe", &name, "--json"]).success().json();
+    assert!(
+        !again.ok && again.text().contains("exists"),
+        "{}",
+        again.text()
+    );
+    let described = lab
+        .xtask(&["topics", "describe", &name, "--json"])
+        .success()
+        .json();
     let partitions = described["partitions"].as_array().expect("partitions");
     assert_eq!(partitions.len(), 2);
-    assert_eq!((&partitions[0]["low"], &partitions[0]["high"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&partitions[0]["low"], &partitions[0]["high"]),
+        (&json!(0), &json!(0))
+    );
     assert_eq!(partitions[0]["leader"], partitions[0]["replicas"][0]);
     let unknown = lab.xtask(&["topics", "describe", "nope"]);
-    assert!(!unknown.ok && unknown.text().contains("nope"), "{}", unknown.text());
+    assert!(
+        !unknown.ok && unknown.text().contains("nope"),
+        "{}",
+        unknown.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemas_are_checked_listed_and_compared() {
     let lab = Lab::shared().await;
     lab.xtask(&["schemas", "check"]).success();
-    let registered = lab.xtask(&["schemas", "register", "--json"]).success().json();
-    let news: Vec<&Value> =
-        registered.as_array().expect("a list").iter().filter(|r| r["new"] == true).collect();
+    let registered = lab
+        .xtask(&["schemas", "register", "--json"])
+        .success()
+        .json();
+    let news: Vec<&Value> = registered
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|r| r["new"] == true)
+        .collect();
     assert!(news.is_empty(), "`up` has registered them: {news:?}");
     let listed = lab.xtask(&["schemas", "list", "--json"]).success().json();
     let depot = "bancaire.depot.effectue-value";
-    let found = listed.as_array().expect("a list").iter().find(|row| row["subject"] == depot);
+    let found = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|row| row["subject"] == depot);
     assert_eq!(found.expect("the subject")["compatibility"], "BACKWARD");
-    let diff = lab.xtask(&["schemas", "diff", depot, "--json"]).success().json();
+    let diff = lab
+        .xtask(&["schemas", "diff", depot, "--json"])
+        .success()
+        .json();
     assert_eq!(diff[0]["version"], 1);
     assert_eq!(diff[0]["changes"], json!([]));
     let unknown = lab.xtask(&["schemas", "diff", "nope"]);
-    assert!(!unknown.ok && unknown.text().contains("nope"), "{}", unknown.text());
+    assert!(
+        !unknown.ok && unknown.text().contains("nope"),
+        "{}",
+        unknown.text()
+    );
 }
 
 /// A later version in the registry: what differs from this tree is named, field by field.
@@ -58,9 +98,17 @@ async fn a_later_version_in_the_registry_is_compared_field_by_field() {
     schema["fields"].as_array_mut().unwrap().push(added);
     let url = format!("{}/subjects/{subject}/versions", lab.registry_url());
     let body = json!({ "schema": schema.to_string() });
-    let response = http().post(url).json(&body).send().await.expect("the registry answers");
+    let response = http()
+        .post(url)
+        .json(&body)
+        .send()
+        .await
+        .expect("the registry answers");
     assert_eq!(response.status(), 200);
-    let diff = lab.xtask(&["schemas", "diff", "CompteFerme"]).success().stdout;
+    let diff = lab
+        .xtask(&["schemas", "diff", "CompteFerme"])
+        .success()
+        .stdout;
     for words in ["version 2", "agence is gone"] {
         assert!(diff.contains(words), "{words:?} is not in:\n{diff}");
     }
@@ -77,8 +125,13 @@ fn a_paused_part_is_shown_and_goes_on_when_resumed() {
     let state_of = |name: &str| {
         let status = lab.xtask(&["status", "--json"]).json();
         let components = status["components"].as_array().expect("components").clone();
-        let found = components.into_iter().find(|component| component["name"] == name);
-        found.expect("the part")["state"].as_str().expect("a state").to_owned()
+        let found = components
+            .into_iter()
+            .find(|component| component["name"] == name);
+        found.expect("the part")["state"]
+            .as_str()
+            .expect("a state")
+            .to_owned()
     };
     for name in ["bancaire", "postgres"] {
         lab.xtask(&["services", "pause", name]).success();
@@ -87,14 +140,19 @@ fn a_paused_part_is_shown_and_goes_on_when_resumed() {
         lab.xtask(&["services", "resume", name]).success();
         assert_eq!(state_of(name), "running");
     }
-    until("everything is healthy again", || lab.xtask(&["status"]).ok.then_some(()));
-    lab.xtask(&["simulate", "--rate", "50", "--duration", "2"]).success();
+    until("everything is healthy again", || {
+        lab.xtask(&["status"]).ok.then_some(())
+    });
+    lab.xtask(&["simulate", "--rate", "50", "--duration", "2"])
+        .success();
     lab.xtask(&["services", "pause", "bancaire"]).success();
-    lab.xtask(&["simulate", "--rate", "50", "--duration", "2"]).success();
+    lab.xtask(&["simulate", "--rate", "50", "--duration", "2"])
+        .success();
     lab.xtask(&["services", "resume", "bancaire"]).success();
     let verdict = lab.xtask(&["verify"]);
     assert!(verdict.ok, "{}", verdict.text());
     // Down ends what is paused, too.
-    lab.xtask(&["services", "pause", "postgres", "simulator"]).success();
+    lab.xtask(&["services", "pause", "postgres", "simulator"])
+        .success();
     lab.xtask(&["down"]).success();
 }

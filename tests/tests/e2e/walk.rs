@@ -13,12 +13,18 @@ use tokio_tungstenite::tungstenite::Message;
 fn processes(lab: &Lab) -> Vec<u32> {
     let marker = format!("EDALAB_LAB={}", lab.dir().display());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("Linux has /proc").flatten() {
+    for entry in std::fs::read_dir("/proc")
+        .expect("Linux has /proc")
+        .flatten()
+    {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
             continue;
         };
         let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environ.split(|b| *b == 0).any(|var| var == marker.as_bytes()) {
+        if environ
+            .split(|b| *b == 0)
+            .any(|var| var == marker.as_bytes())
+        {
             found.push(pid);
         }
     }
@@ -26,7 +32,14 @@ fn processes(lab: &Lab) -> Vec<u32> {
 }
 
 fn listening(lab: &Lab) -> Vec<&'static str> {
-    let names = ["gateway", "registry", "simulator", "bancaire", "kafka", "postgres"];
+    let names = [
+        "gateway",
+        "registry",
+        "simulator",
+        "bancaire",
+        "kafka",
+        "postgres",
+    ];
     let open = |name: &&str| TcpStream::connect(("127.0.0.1", lab.port(name))).is_ok();
     names.into_iter().filter(open).collect()
 }
@@ -37,9 +50,14 @@ async fn watch(
     subscribed: tokio::sync::oneshot::Sender<()>,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) -> HashSet<String> {
-    let (mut socket, _) = tokio_tungstenite::connect_async(lab.ws_url()).await.expect("it connects");
+    let (mut socket, _) = tokio_tungstenite::connect_async(lab.ws_url())
+        .await
+        .expect("it connects");
     let subscribe = r#"{"action":"subscribe","topics":["*"]}"#;
-    socket.send(Message::text(subscribe)).await.expect("it subscribes");
+    socket
+        .send(Message::text(subscribe))
+        .await
+        .expect("it subscribes");
     let mut subscribed = Some(subscribed);
     let mut seen = HashSet::new();
     loop {
@@ -47,7 +65,9 @@ async fn watch(
             message = socket.next() => message.expect("the socket stays open").expect("no error"),
             _ = stop.changed() => return seen,
         };
-        let Message::Text(text) = message else { continue };
+        let Message::Text(text) = message else {
+            continue;
+        };
         let message: Value = serde_json::from_str(&text).expect("each frame is JSON");
         match message["type"].as_str().expect("each message has a type") {
             "status" => {
@@ -56,7 +76,9 @@ async fn watch(
                 }
             }
             "event" if message["topic"] != "system.dlq" => {
-                let id = message["payload"]["event"]["event_id"].as_str().expect("an id");
+                let id = message["payload"]["event"]["event_id"]
+                    .as_str()
+                    .expect("an id");
                 assert!(seen.insert(id.to_owned()), "{id} came twice");
             }
             "lagged" | "error" => panic!("{message}"),
@@ -67,11 +89,21 @@ async fn watch(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_simulate_watch_verify_down() {
-    let lab = Lab::prepare("walk");
-    lab.xtask(&["up", "--detach", "--no-build"]).success();
+    whole_walk("walk", &[]).await;
+}
+
+/// `broker` is what the first `up` is told about its choice; the later ones find its data.
+pub async fn whole_walk(name: &str, broker: &[&str]) {
+    let lab = Lab::prepare(name);
+    lab.xtask(&[&["up", "--detach", "--no-build"], broker].concat())
+        .success();
 
     let again = lab.xtask(&["up", "--detach", "--no-build"]).success();
-    assert!(again.text().contains("already"), "the second says so: {}", again.text());
+    assert!(
+        again.text().contains("already"),
+        "the second says so: {}",
+        again.text()
+    );
 
     let status = lab.xtask(&["status", "--json"]).success().json();
     let components = status["components"].as_array().expect("components");
@@ -99,10 +131,16 @@ async fn up_simulate_watch_verify_down() {
     let produced = simulated["events_produced"].as_u64().expect("a count");
     assert!((990..=1010).contains(&produced), "{simulated}");
     // Transfers bring a VirementRecu each, which bancaire publishes.
-    assert!(seen.len() as u64 >= produced, "{} of {produced} seen", seen.len());
+    assert!(
+        seen.len() as u64 >= produced,
+        "{} of {produced} seen",
+        seen.len()
+    );
 
     lab.xtask(&["down"]).success();
-    until("no process is left", || processes(&lab).is_empty().then_some(()));
+    until("no process is left", || {
+        processes(&lab).is_empty().then_some(())
+    });
     assert_eq!(listening(&lab), Vec::<&str>::new(), "no port is left");
 
     // What was written is still there after a restart, and still in balance.

@@ -12,7 +12,8 @@ use tests::{Lab, until_async};
 
 use super::{CONTENT_TYPE, Own, tools};
 
-const BEGIN: &str = "<!-- differences: UPDATE=1 cargo test -p tests --test registry comparison -->\n";
+const BEGIN: &str =
+    "<!-- differences: UPDATE=1 cargo test -p tests --test registry comparison -->\n";
 const END: &str = "<!-- end of differences -->\n";
 
 /// One request. `{name}` in a path is an id that an earlier step of that name gave.
@@ -152,13 +153,17 @@ impl Server {
         for (step, id) in &self.ids {
             path = path.replace(&format!("{{{step}}}"), &id.to_string());
         }
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.url));
         if let Some(body) = body {
             let text = match body {
                 Value::String(text) => text.clone(),
                 json => json.to_string(),
             };
-            request = request.header(header::CONTENT_TYPE, CONTENT_TYPE).body(text);
+            request = request
+                .header(header::CONTENT_TYPE, CONTENT_TYPE)
+                .body(text);
         }
         let response = request.send().await.expect("it answers");
         let status = response.status().as_u16();
@@ -183,7 +188,10 @@ impl Server {
         let called = |id: &Value| {
             let id = id.as_i64()?;
             let step = self.ids.iter().find(|(_, known)| **known == id)?.0;
-            let first = steps().into_iter().map(|step| step.0).find(|name| self.ids.get(*name) == Some(&id));
+            let first = steps()
+                .into_iter()
+                .map(|step| step.0)
+                .find(|name| self.ids.get(*name) == Some(&id));
             Some(json!(format!("id of: {}", first.unwrap_or(step))))
         };
         if let Some(object) = body.as_object_mut()
@@ -206,7 +214,11 @@ async fn apicurio(dir: &Path) -> (Server, tools::Process) {
         .find(|path| path.to_string_lossy().ends_with("-runner.jar"))
         .expect("it has its jar");
     let child = Command::new("java")
-        .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dquarkus.http.host=127.0.0.1"])
+        .args([
+            "-XX:TieredStopAtLevel=1",
+            "-Xmx256m",
+            "-Dquarkus.http.host=127.0.0.1",
+        ])
         .arg(format!("-Dquarkus.http.port={port}"))
         .arg("-jar")
         .arg(jar)
@@ -219,7 +231,12 @@ async fn apicurio(dir: &Path) -> (Server, tools::Process) {
     let process = tools::Process(child);
     let server = Server::at(format!("http://127.0.0.1:{port}/apis/ccompat/v7"));
     until_async("Apicurio answers", async || {
-        let response = server.http.get(format!("{}/subjects", server.url)).send().await.ok()?;
+        let response = server
+            .http
+            .get(format!("{}/subjects", server.url))
+            .send()
+            .await
+            .ok()?;
         response.status().is_success().then_some(())
     })
     .await;
@@ -227,7 +244,9 @@ async fn apicurio(dir: &Path) -> (Server, tools::Process) {
 }
 
 fn document() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in the workspace");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("it is in the workspace");
     root.join("docs/registry.md")
 }
 
@@ -242,7 +261,9 @@ fn rows(text: &str) -> Vec<[String; 4]> {
             .split('|')
             .map(|cell| cell.trim().replace('\u{0}', "\\|"))
             .collect();
-        cells.try_into().unwrap_or_else(|cells| panic!("not four cells: {cells:?}"))
+        cells
+            .try_into()
+            .unwrap_or_else(|cells| panic!("not four cells: {cells:?}"))
     })
     .collect()
 }
@@ -280,16 +301,21 @@ async fn differences_from_apicurio_are_the_documented_ones() {
         }
     }
     if std::env::var_os("UPDATE").is_some() {
-        let mut table = String::from("| request | here | Apicurio 2.6.13 | judgement |\n|---|---|---|---|\n");
+        let mut table =
+            String::from("| request | here | Apicurio 2.6.13 | judgement |\n|---|---|---|---|\n");
         for row in &found {
             table += &format!("| {} |\n", row.join(" | "));
         }
         let (before, rest) = text.split_once(BEGIN).expect("the document has the table");
         let (_, after) = rest.split_once(END).expect("the table has an end");
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).expect("it is writable");
+        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}"))
+            .expect("it is writable");
     }
     let documented = rows(&std::fs::read_to_string(&path).expect("the document is readable"));
-    assert_eq!(found, documented, "of {count} requests, others than documented differ");
+    assert_eq!(
+        found, documented,
+        "of {count} requests, others than documented differ"
+    );
     let unjudged: Vec<_> = documented.iter().filter(|row| row[3] == "?").collect();
     assert!(unjudged.is_empty(), "not judged: {unjudged:?}");
 }

@@ -383,9 +383,7 @@ async fn schemas_are_listed_by_page() {
         .get(&format!("/subjects/:.:{one}/versions/1"))
         .await;
     assert_eq!(version["subject"], *one);
-    let refused = registry
-        .post("/subjects/:.other:s/versions", &schema)
-        .await;
+    let refused = registry.post("/subjects/:.other:s/versions", &schema).await;
     assert_eq!(code(refused), (422, 42208));
 }
 

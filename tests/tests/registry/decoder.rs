@@ -15,9 +15,15 @@ fn writers() -> Vec<(EventType, WriterSchema)> {
         let current: Value = serde_json::from_str(event_type.schema_json()).expect("it is JSON");
         let mut wider = current.clone();
         let fields = wider["fields"].as_array_mut().expect("it is a record");
-        fields.insert(1, json!({ "name": "extra", "type": { "type": "array", "items": "long" } }));
+        fields.insert(
+            1,
+            json!({ "name": "extra", "type": { "type": "array", "items": "long" } }),
+        );
         let mut turned = current.clone();
-        turned["fields"].as_array_mut().expect("it is a record").reverse();
+        turned["fields"]
+            .as_array_mut()
+            .expect("it is a record")
+            .reverse();
         for schema in [current, wider, turned] {
             let schema = WriterSchema::new(&schema.to_string()).expect("it is a schema");
             writers.push((event_type, schema));
@@ -56,7 +62,11 @@ proptest! {
 async fn a_schema_of_something_else_is_refused() {
     let registry = super::Registry::at(Lab::shared().await.registry_url());
     let client = RegistryClient::new(&registry.url);
-    for schema in [json!("int"), json!(["null", "string"]), super::record(json!([]))] {
+    for schema in [
+        json!("int"),
+        json!(["null", "string"]),
+        super::record(json!([])),
+    ] {
         let id = registry.register(&super::subject("other"), &schema).await;
         let schema = client.schema(u32::try_from(id).unwrap()).await.unwrap();
         for bytes in [&[][..], &[0], &[2, 2, 2]] {

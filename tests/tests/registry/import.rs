@@ -28,32 +28,61 @@ async fn schemas_keep_their_ids_and_versions() {
     let native = registry.register("native", &json!("int")).await;
     let refused = registry.put("/mode", import.clone()).await;
     assert_eq!(code(refused), (422, 42205), "there is something already");
-    assert_eq!(registry.put("/mode/s", import.clone()).await, (200, import.clone()));
+    assert_eq!(
+        registry.put("/mode/s", import.clone()).await,
+        (200, import.clone())
+    );
     let without = registry.post("/subjects/s/versions", &schema).await;
     assert_eq!(code(without), (422, 42205));
 
-    assert_eq!(post("s", with(&schema, 500, 3)).await, (200, json!({ "id": 500 })));
-    assert_eq!(post("s", with(&schema, 500, 3)).await, (200, json!({ "id": 500 })));
+    assert_eq!(
+        post("s", with(&schema, 500, 3)).await,
+        (200, json!({ "id": 500 }))
+    );
+    assert_eq!(
+        post("s", with(&schema, 500, 3)).await,
+        (200, json!({ "id": 500 }))
+    );
     // Not even compatible: what is imported was accepted elsewhere.
-    assert_eq!(post("s", with(&other, 400, 7)).await, (200, json!({ "id": 400 })));
-    assert_eq!(registry.get("/subjects/s/versions").await, (200, json!([3, 7])));
-    assert_eq!(registry.get("/schemas/ids/400/schema").await, (200, other.clone()));
+    assert_eq!(
+        post("s", with(&other, 400, 7)).await,
+        (200, json!({ "id": 400 }))
+    );
+    assert_eq!(
+        registry.get("/subjects/s/versions").await,
+        (200, json!([3, 7]))
+    );
+    assert_eq!(
+        registry.get("/schemas/ids/400/schema").await,
+        (200, other.clone())
+    );
     // An id stands for one schema.
     let third = named("C", json!([]));
     assert_eq!(code(post("s", with(&third, 500, 8)).await), (422, 42205));
     assert_eq!(code(post("s", with(&third, native, 8)).await), (422, 42205));
-    assert_eq!(code(post("s", with(&third, 2_147_483_647, 8)).await), (422, 42205));
+    assert_eq!(
+        code(post("s", with(&third, 2_147_483_647, 8)).await),
+        (422, 42205)
+    );
     // A version that is there is replaced.
-    assert_eq!(post("s", with(&third, 600, 7)).await, (200, json!({ "id": 600 })));
+    assert_eq!(
+        post("s", with(&third, 600, 7)).await,
+        (200, json!({ "id": 600 }))
+    );
     assert_eq!(registry.get("/subjects/s/versions/7").await.1["id"], 600);
 
     // Afterwards life goes on, and new ids come after the imported ones.
     assert_eq!(registry.delete("/mode/s").await, (200, import.clone()));
     assert_eq!(registry.register("s", &third).await, 600);
-    registry.put("/config/s", json!({ "compatibility": "NONE" })).await;
+    registry
+        .put("/config/s", json!({ "compatibility": "NONE" }))
+        .await;
     let next = named("D", json!([]));
     assert_eq!(registry.register("s", &next).await, 601);
-    assert_eq!(registry.get("/subjects/s/versions").await, (200, json!([3, 7, 8])));
+    assert_eq!(
+        registry.get("/subjects/s/versions").await,
+        (200, json!([3, 7, 8]))
+    );
     let wrong = json!({ "schema": json!("string").to_string(), "version": 20 });
     assert_eq!(code(post("s", Some(wrong)).await), (422, 42201));
     // The same schema elsewhere has the id that it was imported with.
@@ -61,7 +90,10 @@ async fn schemas_keep_their_ids_and_versions() {
 
     // With force, a registry that is in use takes imports, too; what was deleted stays.
     registry.delete("/subjects/t").await;
-    assert_eq!(code(registry.put("/mode?force=true", import.clone()).await), (200, 0));
+    assert_eq!(
+        code(registry.put("/mode?force=true", import.clone()).await),
+        (200, 0)
+    );
     let deleted = registry.get("/subjects/t/versions?deleted=true").await;
     assert_eq!(deleted, (200, json!([1])));
     // Without force and with nothing live, it is forgotten: its versions are free.

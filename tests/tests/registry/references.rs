@@ -35,16 +35,22 @@ async fn a_schema_finds_the_types_that_it_refers_to() {
         json!([{ "name": name, "subject": money_subject, "version": 2 }]),
         json!([{ "name": name, "subject": money_subject }]),
     ] {
-        let refused = registry.call(Method::POST, &versions, body(&order, &wrong)).await;
+        let refused = registry
+            .call(Method::POST, &versions, body(&order, &wrong))
+            .await;
         assert_eq!(code(refused), (422, 42201), "{wrong}");
     }
     // The latest is stored as a number: what it means does not change later.
     let latest = json!([{ "name": name, "subject": money_subject, "version": -1 }]);
-    let (status, answer) = registry.call(Method::POST, &versions, body(&order, &latest)).await;
+    let (status, answer) = registry
+        .call(Method::POST, &versions, body(&order, &latest))
+        .await;
     assert_eq!(status, 200, "{answer}");
     let id = answer["id"].as_i64().unwrap();
     let references = json!([{ "name": name, "subject": money_subject, "version": 1 }]);
-    let again = registry.call(Method::POST, &versions, body(&order, &references)).await;
+    let again = registry
+        .call(Method::POST, &versions, body(&order, &references))
+        .await;
     assert_eq!(again, (200, json!({ "id": id })));
     assert_eq!(registry.get(&versions).await, (200, json!([1])));
 
@@ -56,13 +62,17 @@ async fn a_schema_finds_the_types_that_it_refers_to() {
     assert_eq!(found["schema"], version["schema"]);
     let (_, plain) = registry.get(&format!("/schemas/ids/{money_id}")).await;
     assert!(plain.get("references").is_none(), "{plain}");
-    let (_, resolved) = registry.get(&format!("{by_id}/schema?format=resolved")).await;
+    let (_, resolved) = registry
+        .get(&format!("{by_id}/schema?format=resolved"))
+        .await;
     assert_eq!(resolved["fields"][0]["type"]["fields"][0]["name"], "amount");
     let (_, with_max) = registry.get(&format!("{by_id}?fetchMaxId=true")).await;
     assert!(with_max["maxId"].as_i64().unwrap() >= id);
 
     // A client that resolved it itself means the same version.
-    let (_, lookup) = registry.post(&format!("/subjects/{order_subject}"), &resolved).await;
+    let (_, lookup) = registry
+        .post(&format!("/subjects/{order_subject}"), &resolved)
+        .await;
     assert_eq!(lookup["id"], id);
     assert_eq!(registry.post(&versions, &resolved).await.1["id"], id);
 }
@@ -75,7 +85,9 @@ async fn what_others_refer_to_stays() {
     registry.register(&money_subject, &money).await;
     let references = json!([{ "name": name, "subject": money_subject, "version": 1 }]);
     let versions = format!("/subjects/{order_subject}/versions");
-    let answer = registry.call(Method::POST, &versions, body(&order(&name), &references)).await;
+    let answer = registry
+        .call(Method::POST, &versions, body(&order(&name), &references))
+        .await;
     let path = format!("/subjects/{money_subject}");
     let who = format!("{path}/versions/latest/referencedby");
     assert_eq!(registry.get(&who).await, (200, json!([answer.1["id"]])));
@@ -85,7 +97,10 @@ async fn what_others_refer_to_stays() {
             "One or more references exist to the schema \
              {{magic=1,keytype=SCHEMA,subject={money_subject},version=1}}."
         );
-        assert_eq!(refused, (422, json!({ "error_code": 42206, "message": expected })));
+        assert_eq!(
+            refused,
+            (422, json!({ "error_code": 42206, "message": expected }))
+        );
     }
     // Once the other one is deleted, if only softly, it may go.
     registry.delete(&format!("/subjects/{order_subject}")).await;
@@ -102,7 +117,10 @@ async fn compatibility_follows_references() {
     wider["fields"][0]["type"] = json!("string");
     registry.register(&money_subject, &money).await;
     registry
-        .put(&format!("/config/{money_subject}"), json!({ "compatibility": "NONE" }))
+        .put(
+            &format!("/config/{money_subject}"),
+            json!({ "compatibility": "NONE" }),
+        )
         .await;
     registry.register(&money_subject, &wider).await;
     let order = order(&name);
@@ -117,9 +135,18 @@ async fn compatibility_follows_references() {
     let (status, refused) = registry.call(Method::POST, &versions, of(2)).await;
     assert_eq!(status, 409, "{refused}");
     let message = refused["message"].as_str().unwrap();
-    assert!(message.contains("/fields/0/type/fields/0/type"), "{message}");
+    assert!(
+        message.contains("/fields/0/type/fields/0/type"),
+        "{message}"
+    );
     let check = format!("/compatibility{versions}/latest?verbose=true");
     let (_, verdict) = registry.call(Method::POST, &check, of(2)).await;
     assert_eq!(verdict["is_compatible"], false);
-    assert!(verdict["messages"][0].as_str().unwrap().contains("TYPE_MISMATCH"), "{verdict}");
+    assert!(
+        verdict["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("TYPE_MISMATCH"),
+        "{verdict}"
+    );
 }

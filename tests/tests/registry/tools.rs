@@ -34,7 +34,14 @@ pub fn python() -> anyhow::Result<PathBuf> {
     let dir = prepare("python", &[&requirements], |dir| {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
         let mut pip = Command::new(dir.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ]);
         run(pip.arg(&requirements))
     })?;
     Ok(dir.join("bin"))
@@ -60,7 +67,10 @@ pub fn apicurio() -> anyhow::Result<PathBuf> {
     let pins = sources().join("apicurio.sha256");
     prepare("apicurio", &[&pins], |dir| {
         let pins = std::fs::read_to_string(&pins)?;
-        let (hash, name) = pins.trim().split_once("  ").context("it is a hash and a name")?;
+        let (hash, name) = pins
+            .trim()
+            .split_once("  ")
+            .context("it is a hash and a name")?;
         let version = name
             .strip_prefix("apicurio-registry-app-")
             .and_then(|name| name.strip_suffix("-all.tar.gz"))
@@ -70,7 +80,9 @@ pub fn apicurio() -> anyhow::Result<PathBuf> {
         let mut maven = Command::new("mvn");
         maven.args(["--quiet", "--batch-mode", "dependency:copy"]);
         maven.arg(format!("-Dartifact={artifact}"));
-        run(maven.arg(format!("-DoutputDirectory={}", dir.display())).current_dir(dir))?;
+        run(maven
+            .arg(format!("-DoutputDirectory={}", dir.display()))
+            .current_dir(dir))?;
         let sum = Command::new("sha256sum").arg(dir.join(name)).output()?;
         let found = String::from_utf8_lossy(&sum.stdout);
         ensure!(found.starts_with(hash), "{name} has the hash {found}");
@@ -101,7 +113,11 @@ fn prepare(
         return Ok(dir);
     }
     for old in [&dir, &made_of] {
-        let removed = if old.is_dir() { std::fs::remove_dir_all(old) } else { remove_file(old) };
+        let removed = if old.is_dir() {
+            std::fs::remove_dir_all(old)
+        } else {
+            remove_file(old)
+        };
         removed.with_context(|| format!("failed to remove {}", old.display()))?;
     }
     make(&dir)?;

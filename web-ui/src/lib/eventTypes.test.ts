@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-import { accountOf, EVENT_TYPES, EVENTS, eventTypeOf } from '@/lib/eventTypes';
+import { accountOf, EVENT_TYPES, EVENTS, eventTypeOf, inSchemaOrder } from '@/lib/eventTypes';
 
 const AVRO = new URL('../../../schemas/avro/', import.meta.url);
 
@@ -30,6 +30,12 @@ describe('eventTypes', () => {
       const optional = fields.filter(({ type }) => Array.isArray(type)).map(({ name }) => name);
       expect(known.optional ?? [], schema.name).toEqual(optional);
     }
+  });
+
+  it('shows fields in the schema’s order, and loses none', () => {
+    const event = { montant: '1.00', compte_id: 'a', event_id: 'e', more: 1 };
+    expect(Object.keys(inSchemaOrder('bancaire.depot.effectue', event) as object)).toEqual(['event_id', 'compte_id', 'montant', 'more']);
+    expect(inSchemaOrder('system.dlq', event)).toBe(event);
   });
 
   it('finds the type by topic and the account by key', () => {

@@ -139,6 +139,15 @@ export function topicColour(topic: string): string {
   return topic === DLQ_TOPIC ? 'var(--event-dlq)' : 'var(--ink-3)';
 }
 
+/** An event's fields in its schema's order, whatever order they came in. */
+export function inSchemaOrder(topic: string, event: unknown): unknown {
+  const type = eventTypeOf(topic);
+  if (!type || typeof event !== 'object' || event === null) return event;
+  const given = event as Record<string, unknown>;
+  const known = Object.keys(EVENTS[type].fields).filter((name) => name in given);
+  return { ...Object.fromEntries(known.map((name) => [name, given[name]])), ...given };
+}
+
 /** The account that an event concerns: its partition key. */
 export function accountOf(topic: string, event: unknown): string | undefined {
   const type = eventTypeOf(topic);

@@ -48,7 +48,11 @@ pub struct Chosen {
 impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, other) = (self.broker.name(), self.broker.other().name());
-        write!(f, "The broker is {name}: {} (--broker {other} for the other one)", self.why)
+        write!(
+            f,
+            "The broker is {name}: {} (--broker {other} for the other one)",
+            self.why
+        )
     }
 }
 
@@ -63,13 +67,22 @@ impl Chosen {
             (kafka::has_data(ctx), BrokerChoice::Kafka),
             (light::has_data(ctx), BrokerChoice::Light),
         ];
-        let owner = owners.into_iter().find(|(has, _)| *has).map(|(_, owner)| owner);
+        let owner = owners
+            .into_iter()
+            .find(|(has, _)| *has)
+            .map(|(_, owner)| owner);
         if let Some(chosen) = settle(asked, owner)? {
             return Ok(chosen);
         }
         Ok(match kafka::at_hand(ctx).await {
-            Ok(why) => Self { broker: BrokerChoice::Kafka, why },
-            Err(why) => Self { broker: BrokerChoice::Light, why },
+            Ok(why) => Self {
+                broker: BrokerChoice::Kafka,
+                why,
+            },
+            Err(why) => Self {
+                broker: BrokerChoice::Light,
+                why,
+            },
         })
     }
 }
@@ -90,7 +103,10 @@ fn settle(
         );
     }
     Ok(match (asked, owner) {
-        (Some(broker), _) => Some(Chosen { broker, why: "asked for".into() }),
+        (Some(broker), _) => Some(Chosen {
+            broker,
+            why: "asked for".into(),
+        }),
         (None, Some(broker)) => Some(Chosen {
             broker,
             why: "this lab's data is its; `cargo xtask clean` first".into(),

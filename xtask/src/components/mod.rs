@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use nix::sys::signal::Signal;
 
-use crate::Context;
 use self::docker::Daemon;
+use crate::Context;
 use crate::output::Step;
 use crate::process::{Identity, Stopped, log_tail};
 use crate::state::{ComponentState, LabMemory, LabState};
@@ -296,7 +296,10 @@ async fn log_end(component: &ComponentState) -> String {
         Some(_) => "its log".to_owned(),
         None => component.log.display().to_string(),
     };
-    format!("the last lines of {log}:\n{}", component.last_lines(8).await)
+    format!(
+        "the last lines of {log}:\n{}",
+        component.last_lines(8).await
+    )
 }
 
 /// A part as it is seen from outside while one waits for it.

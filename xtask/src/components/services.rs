@@ -184,9 +184,13 @@ pub async fn compile(ctx: &Context, parts: &[Part], step: &Step) -> anyhow::Resu
     }
     let artifacts = cargo::build(ctx, &args, "the services", step).await?;
     let is_part = |name: &str| parts.iter().any(|part| part.name() == name);
-    let built = artifacts.into_iter().filter(|artifact| is_part(&artifact.target.name));
+    let built = artifacts
+        .into_iter()
+        .filter(|artifact| is_part(&artifact.target.name));
     let mut executables = built.filter_map(|artifact| artifact.executable);
-    let dir = executables.next().and_then(|executable| executable.parent().map(Path::to_owned));
+    let dir = executables
+        .next()
+        .and_then(|executable| executable.parent().map(Path::to_owned));
     dir.context("cargo built no binary")
 }
 

@@ -284,9 +284,8 @@ impl Scene<'_> {
 
     async fn evolution(&self) -> anyhow::Result<Vec<Finding>> {
         let registry = self.lab.registry_url();
-        let versions = |snapshot: &Snapshot, subject: &str| {
-            snapshot.subjects.get(subject).map_or(0, Vec::len)
-        };
+        let versions =
+            |snapshot: &Snapshot, subject: &str| snapshot.subjects.get(subject).map_or(0, Vec::len);
         let grown: Vec<&String> = self
             .after
             .subjects
@@ -387,12 +386,21 @@ mod tests {
         let ids: HashSet<&str> = EXERCISES.iter().map(|exercise| exercise.id).collect();
         assert_eq!(ids.len(), EXERCISES.len());
         for (language, page) in [
-            ("English", include_str!("../../../docs/patterns/01-pub-sub.md")),
-            ("French", include_str!("../../../docs/fr/patterns/01-pub-sub.md")),
+            (
+                "English",
+                include_str!("../../../docs/patterns/01-pub-sub.md"),
+            ),
+            (
+                "French",
+                include_str!("../../../docs/fr/patterns/01-pub-sub.md"),
+            ),
         ] {
             for exercise in &EXERCISES {
                 let command = format!("cargo xtask learn check {}", exercise.id);
-                assert!(page.contains(&command), "{command} is not in the {language} page");
+                assert!(
+                    page.contains(&command),
+                    "{command} is not in the {language} page"
+                );
             }
         }
     }

@@ -90,7 +90,10 @@ pub async fn missing_for_a_lab(ctx: &Context) -> Option<(String, String)> {
     let list = |part: fn(&Finding) -> &str| -> String {
         missing.iter().map(part).collect::<Vec<_>>().join("; ")
     };
-    Some((list(|finding| &finding.found), list(|finding| &finding.remedy)))
+    Some((
+        list(|finding| &finding.found),
+        list(|finding| &finding.remedy),
+    ))
 }
 
 async fn examine(ctx: &Context) -> Vec<Finding> {

@@ -73,7 +73,10 @@ async fn start(ctx: &Context, exercise: &'static Exercise) -> anyhow::Result<()>
     }
     println!("{} {}", exercise.id, exercise.title);
     println!("Think first: {}", exercise.question);
-    println!("The steps are in docs/patterns/01-pub-sub.md; then: cargo xtask learn check {}", exercise.id);
+    println!(
+        "The steps are in docs/patterns/01-pub-sub.md; then: cargo xtask learn check {}",
+        exercise.id
+    );
     Ok(())
 }
 

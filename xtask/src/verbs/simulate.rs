@@ -156,8 +156,15 @@ async fn wait(
                 }
                 last = status.events_produced;
                 let due = args.rate * args.duration as f64;
-                let of = if due > 0.0 { format!(" of {due}") } else { String::new() };
-                step.tick(format_args!("{last}{of} events, {:.1} per second", status.rate_actual));
+                let of = if due > 0.0 {
+                    format!(" of {due}")
+                } else {
+                    String::new()
+                };
+                step.tick(format_args!(
+                    "{last}{of} events, {:.1} per second",
+                    status.rate_actual
+                ));
             }
             Err(e) if answered.elapsed() > PATIENCE => return Err(e),
             Err(e) => step.tick(format_args!("waits: {e:#}")),
@@ -198,9 +205,9 @@ async fn call<T: DeserializeOwned>(
     };
     let response = match send(lab.gateway_url()).await {
         // Nothing was sent, so asking somebody else cannot do it twice.
-        Err(e) if e.is_connect() => send(lab.simulator_url())
-            .await
-            .context("neither the gateway nor the simulator answers; `cargo xtask services up` starts them")?,
+        Err(e) if e.is_connect() => send(lab.simulator_url()).await.context(
+            "neither the gateway nor the simulator answers; `cargo xtask services up` starts them",
+        )?,
         response => response.context("the gateway does not answer")?,
     };
     let status = response.status();
@@ -237,7 +244,10 @@ mod tests {
         .unwrap();
         assert!(status.is_running());
         assert_eq!(status.other["scenario"], "default");
-        assert_eq!(serde_json::to_value(&status).unwrap()["by_type"]["CompteOuvert"], 7);
+        assert_eq!(
+            serde_json::to_value(&status).unwrap()["by_type"]["CompteOuvert"],
+            7
+        );
         let stopped: Status = serde_json::from_value(json!({ "status": "stopped" })).unwrap();
         assert!(!stopped.is_running());
     }

@@ -126,7 +126,9 @@ impl Auditor {
         if seen.offset >= self.expected.next_offset {
             self.audit.in_flight += 1;
             if let Ok(Event::VirementRecu(recu)) = &seen.event {
-                self.audit.causes_in_flight.extend(recu.virement_emis_id.clone());
+                self.audit
+                    .causes_in_flight
+                    .extend(recu.virement_emis_id.clone());
             }
             return;
         }
@@ -144,7 +146,10 @@ impl Auditor {
                 self.audit.rejected += 1;
             }
             if letter.is_some() || parked.is_some() {
-                self.wrong(seen.offset, "is in the ledger and parked or dead-lettered too");
+                self.wrong(
+                    seen.offset,
+                    "is in the ledger and parked or dead-lettered too",
+                );
             }
             if let Some(what) = contradiction(&row, seen) {
                 self.wrong(seen.offset, &what);
@@ -171,7 +176,10 @@ impl Auditor {
     pub fn finish(mut self) -> Audit {
         self.skip_rows_before(i64::MAX);
         for (offset, (event_id, _)) in std::mem::take(&mut self.expected.parked) {
-            self.wrong(offset, &format!("is not in the log, but parked as {event_id}"));
+            self.wrong(
+                offset,
+                &format!("is not in the log, but parked as {event_id}"),
+            );
         }
         for offset in std::mem::take(&mut self.expected.dead).into_keys() {
             let message = format!("{} at {offset}: the log has no such record", self.name);
@@ -199,14 +207,19 @@ impl Auditor {
         while let Some(row) = self.expected.ledger.get(self.cursor)
             && row.offset < offset
         {
-            let message = format!("{} at {}: ledger row {} has no record of its own", self.name, row.offset, row.id);
+            let message = format!(
+                "{} at {}: ledger row {} has no record of its own",
+                self.name, row.offset, row.id
+            );
             self.audit.wrong.push(message);
             self.cursor += 1;
         }
     }
 
     fn wrong(&mut self, offset: i64, what: &str) {
-        self.audit.wrong.push(format!("{} at {offset} {what}", self.name));
+        self.audit
+            .wrong
+            .push(format!("{} at {offset} {what}", self.name));
     }
 }
 
@@ -221,7 +234,9 @@ fn contradiction(row: &LedgerRow, seen: &Seen<'_>) -> Option<String> {
         _ => None,
     };
     let differs = |what: &str, row: &str, log: &str| {
-        Some(format!("has {what} {row} in the ledger and {log} in the log"))
+        Some(format!(
+            "has {what} {row} in the ledger and {log} in the log"
+        ))
     };
     if row.id != event.event_id() {
         return differs("event_id", &row.id, event.event_id());

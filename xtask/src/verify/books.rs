@@ -126,9 +126,9 @@ fn of_kind(text: &str) -> Option<EventType> {
 pub const fn sign(event_type: EventType) -> i64 {
     match event_type {
         EventType::CompteOuvert | EventType::DepotEffectue | EventType::VirementRecu => 1,
-        EventType::RetraitEffectue
-        | EventType::VirementEmis
-        | EventType::PaiementPrimeEffectue => -1,
+        EventType::RetraitEffectue | EventType::VirementEmis | EventType::PaiementPrimeEffectue => {
+            -1
+        }
         EventType::CompteFerme => 0,
     }
 }
@@ -156,7 +156,8 @@ const SOLDES: &str = "SELECT format('%s has %s, its accepted rows give %s',
     WHERE c.solde IS DISTINCT FROM s.somme OR c.solde < 0 LIMIT 10";
 
 /// Each row against the one before it of the same account.
-const CHAINS: &str = "SELECT format('%s: row %s (%s) has rang %s and solde_apres %s, due %s and %s',
+const CHAINS: &str =
+    "SELECT format('%s: row %s (%s) has rang %s and solde_apres %s, due %s and %s',
         compte_id, n, type, rang, solde_apres, n, attendu)
     FROM (
         SELECT compte_id, type, rang, solde_apres, row_number() OVER w AS n,

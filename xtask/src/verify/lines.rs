@@ -82,7 +82,9 @@ impl Line {
         }
         if self.next < self.low {
             let lost = self.low - self.next;
-            problems.push(format!("{name}: retention took {lost} records that were never read"));
+            problems.push(format!(
+                "{name}: retention took {lost} records that were never read"
+            ));
         }
         if self.next > self.high {
             problems.push(format!(
@@ -140,7 +142,10 @@ mod tests {
             (line(0, 10, 0, 10, 10), None),
             (line(0, 10, 0, 7, 7), None),
             (line(5, 10, 0, 10, 10), None),
-            (line(0, 10, 0, 10, 9), Some("10 offsets read, 9 accounted for")),
+            (
+                line(0, 10, 0, 10, 9),
+                Some("10 offsets read, 9 accounted for"),
+            ),
             (line(0, 10, 2, 10, 8), Some("2 records before the first")),
             (line(8, 10, 0, 7, 7), Some("retention took 1 records")),
             (line(0, 3, 0, 10, 10), Some("made anew")),

@@ -80,7 +80,9 @@ pub async fn judge(lab: &LabState, options: Options, step: &Step) -> anyhow::Res
             let mut rows = books.parked.iter();
             rows.any(|row| row.place == *place && row.offset == *offset)
         };
-        let handled = letters.keys().filter(|offset| **offset < next && !parked(offset));
+        let handled = letters
+            .keys()
+            .filter(|offset| **offset < next && !parked(offset));
         (*place, handled.count() as i64)
     });
     let counts = counts.collect();

@@ -58,7 +58,15 @@ impl Report {
     pub fn print(&self) {
         println!(
             "{:36} {:>8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {:>9}",
-            "TOPIC", "RECORDS", "APPLIED", "REJECTED", "PARKED", "DEAD", "DUPL", "ABSENT", "IN FLIGHT"
+            "TOPIC",
+            "RECORDS",
+            "APPLIED",
+            "REJECTED",
+            "PARKED",
+            "DEAD",
+            "DUPL",
+            "ABSENT",
+            "IN FLIGHT"
         );
         let mut topics: Vec<&str> = self.partitions.iter().map(|line| line.topic).collect();
         topics.dedup();
@@ -84,7 +92,10 @@ impl Report {
                 Verdict::Fail => "✗",
                 Verdict::Skipped => "-",
             };
-            println!("{mark} {} {}: {}", check.invariant, check.name, check.compared);
+            println!(
+                "{mark} {} {}: {}",
+                check.invariant, check.name, check.compared
+            );
             for violation in &check.violations {
                 println!("      {violation}");
             }
@@ -127,9 +138,11 @@ impl Report {
             took: None,
             outcome: match check.verdict {
                 Verdict::Pass => Outcome::Passed,
-                Verdict::Fail => {
-                    Outcome::Failed(format!("{}\n{}", check.compared, check.violations.join("\n")))
-                }
+                Verdict::Fail => Outcome::Failed(format!(
+                    "{}\n{}",
+                    check.compared,
+                    check.violations.join("\n")
+                )),
                 Verdict::Skipped => Outcome::Skipped(check.violations.join("\n")),
             },
         });

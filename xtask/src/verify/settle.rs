@@ -126,7 +126,9 @@ fn in_flight(watermarks: &Watermarks, stored: &[(String, i32, i64)]) -> i64 {
 /// When it is none, saying what would be.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time such as 30s, 500ms, 2m, 1h or 7d");
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit_at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let unit_ms = match unit {
@@ -156,7 +158,11 @@ mod tests {
             ("7d", 604_800_000),
             ("0", 0),
         ] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(ms)),
+                "{text}"
+            );
         }
         for text in ["", "s", "-1", "1.5s", "3 weeks", "99999999999999999999d"] {
             assert!(parse_duration(text).is_err(), "{text}");

@@ -78,9 +78,12 @@ impl ConsumerContext for Membership {
         let result = if decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.note(Change::Assigned(named(partitions)));
             // Accepted at once, so that the group is not held up, but not read from: where to
-            // begin stands in PostgreSQL, and that may take a while to answer.
+            // begin stands in PostgreSQL, and that may take a while to answer. The offset is a
+            // number on purpose: librdkafka asks the broker where the log ends for `End`, and where
+            // a new partition has no leader yet it goes on asking after the real assignment, which
+            // then was never read.
             partitions
-                .set_all_offsets(Offset::End)
+                .set_all_offsets(Offset::Offset(0))
                 .and_then(|()| consumer.assign(partitions))
                 .and_then(|()| consumer.pause(partitions))
         } else {

@@ -35,6 +35,10 @@ impl Record {
 }
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is an event: boxing them would cost an allocation each"
+)]
 pub enum Content {
     Event(Event),
     /// Boxed because it is rare.

@@ -11,12 +11,14 @@ use super::compte::Etat;
 use super::record::{Content, Parked, Record, Span};
 use super::{Input, Known, Outcome, Verdict, fold, samples, virement};
 
+/// An event's account, the reason of its refusal if any, else balance after and rank.
+type Row = (Option<String>, Option<&'static str>, Option<(Decimal, i64)>);
+
 /// What both banks come to, in a form that can be compared.
 #[derive(Debug, Default, PartialEq, Clone)]
 struct Books {
     soldes: BTreeMap<String, (Decimal, &'static str)>,
-    /// Per event: account, reason of refusal if any, balance after, rank.
-    ledger: BTreeMap<String, (Option<String>, Option<&'static str>, Option<(Decimal, i64)>)>,
+    ledger: BTreeMap<String, Row>,
     parked: Vec<(String, String)>,
     emitted: BTreeSet<String>,
     dead: Vec<(EventType, i64)>,
@@ -208,7 +210,7 @@ impl FoldBank {
             .ledger
             .iter()
             .any(|row| self.ledger.contains_key(row.event_id))
-            || outcome.parked.iter().any(|record| parked_again(record))
+            || outcome.parked.iter().any(parked_again)
     }
 
     fn store(&mut self, outcome: &Outcome<'_>) {

@@ -43,7 +43,10 @@ pub fn standard_with_limit(router: Router, service: &'static str, body_limit: us
 
 async fn metrics() -> impl IntoResponse {
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], crate::metrics::gather())
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        crate::metrics::gather(),
+    )
 }
 
 async fn no_route(method: Method, uri: Uri) -> Problem {
@@ -125,7 +128,9 @@ pub async fn serve_on(
     router: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("failed to read the address")?;
+    let address = listener
+        .local_addr()
+        .context("failed to read the address")?;
     tracing::info!(server.address = %address, "Listening");
     let stop = shutdown.clone();
     let server = axum::serve(
@@ -165,7 +170,9 @@ mod tests {
         let router = standard(Router::new().route("/take", post(take)), "test");
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
@@ -205,7 +212,9 @@ mod tests {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
         assert!(String::from_utf8_lossy(&body).contains("edalab_build_info"));
     }
 }

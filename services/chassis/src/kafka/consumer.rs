@@ -113,7 +113,9 @@ impl EventConsumer {
             };
             match message {
                 Ok(message) => {
-                    let event = self.decode(message.topic(), message.payload(), shutdown).await;
+                    let event = self
+                        .decode(message.topic(), message.payload(), shutdown)
+                        .await;
                     return Some(Received {
                         topic: message.topic().to_owned(),
                         partition: message.partition(),
@@ -182,5 +184,7 @@ fn assign(consumer: &StreamConsumer, topics: &[String], start: Start) -> anyhow:
                 .context("failed to choose an offset")?;
         }
     }
-    consumer.assign(&list).context("failed to assign the partitions")
+    consumer
+        .assign(&list)
+        .context("failed to assign the partitions")
 }

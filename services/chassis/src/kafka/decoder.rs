@@ -60,8 +60,9 @@ impl EventDecoder {
     }
 
     fn try_decode(&self, topic: &str, payload: Option<&[u8]>) -> Result<Decoded, Poison> {
-        let event_type = EventType::from_topic(topic)
-            .ok_or_else(|| Poison::new("wrong_schema", format!("no event has the topic {topic}")))?;
+        let event_type = EventType::from_topic(topic).ok_or_else(|| {
+            Poison::new("wrong_schema", format!("no event has the topic {topic}"))
+        })?;
         let payload = payload.ok_or_else(|| Poison::new("tombstone", "the record has no value"))?;
         let (id, body) = wire::parse(payload).map_err(|e| {
             let kind = match &e {

@@ -16,7 +16,9 @@ pub fn event_headers(event: &Event, service: &str) -> HeaderPairs {
     if headers.is_empty() {
         headers.push(("traceparent".into(), new_traceparent().into_bytes()));
     }
-    let time = event.timestamp().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let time = event
+        .timestamp()
+        .to_rfc3339_opts(SecondsFormat::Millis, true);
     let mut ce = |name: &str, value: &str| headers.push((name.to_owned(), value.into()));
     ce("ce_id", event.event_id());
     ce("ce_type", event.event_type().full_name());

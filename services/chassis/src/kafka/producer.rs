@@ -146,7 +146,7 @@ impl EventProducer {
             .set("linger.ms", "2")
             .set("batch.num.messages", "10000")
             // What a topic takes is the broker's to say; dead letters are the largest.
-            .set("message.max.bytes", &DLQ_MESSAGE_MAX_BYTES.to_string())
+            .set("message.max.bytes", DLQ_MESSAGE_MAX_BYTES.to_string())
             // Bounds what can wait for an absent broker; beyond it callers get QueueFull.
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536")

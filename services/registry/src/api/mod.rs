@@ -13,11 +13,12 @@ pub mod wire;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::PartialSchema;
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorBody};
 use crate::store::Store;
 
 /// Bodies above this are answered with 413.
@@ -50,7 +51,12 @@ fn routes() -> OpenApiRouter<Store> {
         .description(Some(
             "Confluent's Schema Registry contract for Avro, over PostgreSQL.",
         ));
-    OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
+    // What every error is, which the routes only refer to.
+    let components = ComponentsBuilder::new().schema("ErrorBody", ErrorBody::schema());
+    let document = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components.build()));
+    OpenApiRouter::with_openapi(document.build())
         .routes(routes!(health::root, health::post_root))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -17,9 +17,13 @@ use crate::store::{Registration, Store, Wanted};
 pub struct SchemaRequest {
     /// The schema's text.
     #[serde(default)]
+    #[schema(
+        example = "{\"type\":\"record\",\"name\":\"Depot\",\"fields\":[{\"name\":\"montant\",\"type\":\"long\"}]}"
+    )]
     pub schema: Option<String>,
     /// `AVRO`, which is also what it is without.
     #[serde(default)]
+    #[schema(example = "AVRO")]
     pub schema_type: Option<String>,
     /// Schemas of other subjects that define names which this one uses.
     #[serde(default)]

@@ -25,6 +25,7 @@ pub struct ConfigAnswer {
 pub struct ConfigRequest {
     /// `NONE`, `BACKWARD`, `FORWARD`, `FULL`, or one of the last three with `_TRANSITIVE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "FULL")]
     pub compatibility: Option<String>,
     /// Whether schemas are put into their normal form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +43,7 @@ pub struct ConfigRequest {
 pub struct ModeBody {
     /// `READWRITE`, `READONLY`, `READONLY_OVERRIDE` or `IMPORT`.
     #[serde(default)]
+    #[schema(example = "READWRITE")]
     pub mode: Option<String>,
 }
 
@@ -70,7 +72,7 @@ pub struct GlobalParameter {
 ))]
 pub async fn config(State(store): State<Store>) -> Result<Answer<ConfigAnswer>> {
     let own = store.config("").await?.unwrap_or_default();
-    global_config(&store, own).await
+    config_answer(&store, own).await
 }
 
 /// Sets the level of all subjects that have none of their own.
@@ -94,7 +96,7 @@ pub async fn set_config(
 ))]
 pub async fn delete_config(State(store): State<Store>) -> Result<Answer<ConfigAnswer>> {
     let own = store.config("").await?.unwrap_or_default();
-    let was = global_config(&store, own).await?;
+    let was = config_answer(&store, own).await?;
     store.delete_config(None).await?;
     Ok(was)
 }
@@ -117,7 +119,7 @@ pub async fn subject_config(
         None if parameters.default_to_global => store.config("").await?.unwrap_or_default(),
         None => return Err(Error::CompatibilityNotConfigured(subject)),
     };
-    global_config(&store, own).await
+    config_answer(&store, own).await
 }
 
 /// Sets the level of a subject.
@@ -150,7 +152,7 @@ pub async fn delete_subject_config(
     let subject = subject(name)?;
     let own = store.config(&subject).await?;
     let own = own.ok_or_else(|| Error::SubjectNotFound(subject.clone()))?;
-    let was = global_config(&store, own).await?;
+    let was = config_answer(&store, own).await?;
     store.delete_config(Some(&subject)).await?;
     Ok(was)
 }
@@ -235,7 +237,7 @@ pub async fn delete_subject_mode(
 }
 
 /// A configuration, with the level that holds where none is set.
-async fn global_config(store: &Store, own: Config) -> Result<Answer<ConfigAnswer>> {
+async fn config_answer(store: &Store, own: Config) -> Result<Answer<ConfigAnswer>> {
     let level = match own.level {
         Some(level) => level,
         None => store.settings(None).await?.level,

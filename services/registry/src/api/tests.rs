@@ -187,3 +187,24 @@ fn the_openapi_document_is_up_to_date() {
         "run the tests of this crate with UPDATE=1"
     );
 }
+
+/// Every `$ref` of the document has something to refer to.
+#[test]
+fn the_openapi_document_has_what_it_refers_to() {
+    fn check(document: &Value, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+                    let found = document.pointer(reference.trim_start_matches('#'));
+                    assert!(found.is_some(), "{reference}");
+                }
+                object.values().for_each(|value| check(document, value));
+            }
+            Value::Array(values) => values.iter().for_each(|value| check(document, value)),
+            _ => {}
+        }
+    }
+    let document = serde_json::to_value(openapi()).unwrap();
+    check(&document, &document);
+    assert!(document["components"]["schemas"]["ErrorBody"].is_object());
+}

@@ -86,25 +86,18 @@ impl Store {
         }
         let version = number(&mut transaction, &new, settings.mode).await?;
         let id = schema_id(&mut transaction, &new, &fingerprint).await?;
-        // Only an import meets a version that is there.
+        // What was deleted and comes back does so under the new number only. A version that is
+        // there is met by an import alone.
         sqlx::query(
-            "INSERT INTO registry.versions (subject, version, schema_id) VALUES ($1, $2, $3)
+            "WITH gone AS (DELETE FROM registry.versions
+                           WHERE subject = $1 AND schema_id = $3 AND deleted AND version < $2)
+             INSERT INTO registry.versions (subject, version, schema_id) VALUES ($1, $2, $3)
              ON CONFLICT (subject, version) DO UPDATE
              SET schema_id = excluded.schema_id, deleted = FALSE",
         )
         .bind(subject)
         .bind(version)
         .bind(id)
-        .execute(&mut *transaction)
-        .await?;
-        // What was deleted and comes back does so under the new number only.
-        sqlx::query(
-            "DELETE FROM registry.versions
-             WHERE subject = $1 AND schema_id = $2 AND deleted AND version < $3",
-        )
-        .bind(subject)
-        .bind(id)
-        .bind(version)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -159,15 +152,11 @@ async fn schema_id(
     if let Some(id) = new.id {
         return import(transaction, id, new, fingerprint).await;
     }
-    let known = sqlx::query_scalar(
-        "SELECT id FROM registry.schemas WHERE fingerprint = $1 ORDER BY id LIMIT 1",
-    );
-    let known = known.bind(fingerprint).fetch_optional(&mut **transaction);
-    if let Some(id) = known.await? {
-        return Ok(id);
-    }
     let id = sqlx::query_scalar(
-        "INSERT INTO registry.schemas (fingerprint, schema, refs) VALUES ($1, $2, $3) RETURNING id",
+        "WITH known AS (SELECT id FROM registry.schemas WHERE fingerprint = $1 ORDER BY id LIMIT 1),
+              new AS (INSERT INTO registry.schemas (fingerprint, schema, refs)
+                      SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM known) RETURNING id)
+         SELECT id FROM known UNION ALL SELECT id FROM new",
     );
     Ok(id
         .bind(fingerprint)

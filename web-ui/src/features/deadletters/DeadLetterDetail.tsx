@@ -50,7 +50,7 @@ export function DeadLetterDetail({ letter, onClose }: { letter: DeadLetter; onCl
         <section>
           <h3 className="mb-1 text-xs font-semibold text-ink-2">{t('event.bytes')}</h3>
           <WireBytes base64={letter.value_base64 ?? null} />
-          {letter.decoded?.stopped && <p className="mt-2 text-[0.8125rem] text-bad">{t('dlq.stopped', { where: letter.decoded.stopped })}</p>}
+          {letter.decoded?.stopped && letter.decoded.stopped !== letter.message && <p className="mt-2 text-[0.8125rem] text-bad">{t('dlq.stopped', { where: letter.decoded.stopped })}</p>}
         </section>
         {type && <Mend letter={letter} type={type} />}
       </div>

@@ -3,7 +3,7 @@
 import { useQuery } from '@tanstack/react-query';
 
 import { gatewayApi } from '@/lib/api';
-import { accountOf } from '@/lib/eventTypes';
+import { accountOf, inSchemaOrder } from '@/lib/eventTypes';
 import { bytes, moment } from '@/lib/format';
 import { useT } from '@/lib/i18n';
 import { useLab } from '@/lib/queries';
@@ -69,7 +69,7 @@ function Content({ record }: { record: KafkaRecord }) {
         <h3 className="mb-1 text-xs font-semibold text-ink-2">{t('event.decoded')}</h3>
         {record.event !== null && record.event !== undefined ? (
           <pre tabIndex={0} aria-label={t('event.decoded')} className="overflow-x-auto rounded-md bg-sunk p-3 font-mono text-xs leading-5">
-            {JSON.stringify(record.event, null, 2)}
+            {JSON.stringify(inSchemaOrder(topic, record.event), null, 2)}
           </pre>
         ) : (
           <p className="rounded-md border border-bad/40 p-3">

@@ -80,6 +80,7 @@ function Services({ metrics, t }: { metrics: Metrics | undefined; t: Translate }
         const level = levelOf(state?.status);
         const figures = metrics?.services.find((service) => service.name === name);
         const errors = figures?.errors_recent.reduce((total, { count: n }) => total + n, 0) ?? 0;
+        const workMs = figures?.latency_ms ?? state?.latency_ms ?? undefined;
         const key = `service.${name}`;
         const kinds = figures?.errors_recent.map(({ kind, count: n }) => `${kind} × ${String(n)}`).join(', ');
         return (
@@ -96,7 +97,7 @@ function Services({ metrics, t }: { metrics: Metrics | undefined; t: Translate }
               </span>
             )}
             <span className={`min-w-11 shrink-0 text-right text-xs ${level === 'good' ? 'text-ink-3' : level === 'bad' ? 'text-bad' : 'text-ink-2'}`}>
-              {level === 'good' ? latency(figures?.latency_ms ?? state?.latency_ms, language) : t(`level.${level}`)}
+              {level === 'good' ? (workMs === undefined ? '' : latency(workMs, language)) : t(`level.${level}`)}
             </span>
           </li>
         );

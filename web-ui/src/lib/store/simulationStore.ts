@@ -151,7 +151,7 @@ export const useSimulationStore = create<SimulationState>((set, get) => ({
 }));
 
 /** Books older than this are not the present. */
-const STALE_MS = 4000;
+const STALE_MS = 2500;
 
 /** Records that wait for bancaire: as its books say, or as the broker says while it is away. */
 export function lagNow(state: Pick<SimulationState, 'ledger' | 'ledgerAtMs' | 'metrics'>): number | null {
@@ -211,7 +211,9 @@ function sinceBeginning(
   return Object.fromEntries(
     Object.entries(stats).map(([name, now]) => {
       const [known, total] = [booked(name), topics[name]?.count ?? now.count];
-      return [name, { ...now, count: now.rate === 0 && known > 0 ? known : Math.max(known, total) }];
+      // What the gateway saw itself is there: a dead letter can be published more often than booked.
+      const count = now.rate === 0 && known > 0 ? Math.max(known, now.count) : Math.max(known, total);
+      return [name, { ...now, count }];
     }),
   );
 }

@@ -10,7 +10,7 @@ const COLOURS: Record<Part, string> = {
 };
 /** Enough to see the shape; a longer value says how much more there is. */
 const SHOWN_MAX = 512;
-const PER_LINE = 16;
+const PER_LINE = 12;
 
 export function WireBytes({ base64, isJson = false }: { base64: string | null; isJson?: boolean }) {
   const t = useT();

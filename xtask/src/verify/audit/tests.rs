@@ -62,7 +62,12 @@ fn audit(low: i64, expected: Expected, log: &[(i64, Result<Event, &[u8]>)]) -> A
 
 #[test]
 fn every_record_is_found_in_its_one_place() {
-    let (one, two, three, four) = (depot("1", 100), depot("2", 200), depot("3", 300), depot("4", 400));
+    let (one, two, three, four) = (
+        depot("1", 100),
+        depot("2", 200),
+        depot("3", 300),
+        depot("4", 400),
+    );
     let poison: &[u8] = b"\x09poison";
     let expected = Expected {
         next_offset: 7,
@@ -93,7 +98,11 @@ fn every_record_is_found_in_its_one_place() {
     assert_eq!((audit.applied, audit.rejected), (1, 1));
     assert_eq!((audit.parked, audit.dead_lettered), (1, 1));
     assert_eq!(audit.causes_in_flight, ["transfer"]);
-    let repeats: Vec<_> = audit.repeats.iter().map(|r| (r.offset, r.event_id.as_str())).collect();
+    let repeats: Vec<_> = audit
+        .repeats
+        .iter()
+        .map(|r| (r.offset, r.event_id.as_str()))
+        .collect();
     assert_eq!(repeats, [(6, "1")]);
 }
 
@@ -111,13 +120,25 @@ fn each_contradiction_is_found() {
     let poison: Vec<(i64, Result<Event, &[u8]>)> = vec![(0, Err(&b"\x01"[..]))];
     let cases = [
         ("event_id", with(|r| r.id = "9".into()), &log),
-        ("the account", with(|r| r.compte_id = Some("b".into())), &log),
+        (
+            "the account",
+            with(|r| r.compte_id = Some("b".into())),
+            &log,
+        ),
         ("no account", with(|r| r.compte_id = None), &log),
         ("the amount", with(|r| r.montant = Decimal::TEN), &log),
         ("the cause", with(|r| r.cause_id = Some("x".into())), &log),
         ("fingerprint", with(|r| r.empreinte += 1), &log),
-        ("no record of its own", vec![good(), row(0, &two, true)], &log),
-        ("no record of its own", vec![good(), row(1, &two, true)], &log),
+        (
+            "no record of its own",
+            vec![good(), row(0, &two, true)],
+            &log,
+        ),
+        (
+            "no record of its own",
+            vec![good(), row(1, &two, true)],
+            &log,
+        ),
         ("but poison", vec![good()], &poison),
         ("without a dead letter", vec![], &poison),
     ];

@@ -10,7 +10,10 @@ pub(super) fn one_row_per_event(evidence: &Evidence) -> Check {
     let books = &evidence.books;
     let mut violations = books.foreign.clone();
     if books.rows != books.distinct_ids {
-        violations.push(format!("{} rows for {} events", books.rows, books.distinct_ids));
+        violations.push(format!(
+            "{} rows for {} events",
+            books.rows, books.distinct_ids
+        ));
     }
     for ((event_type, partition), sums) in &books.ledger {
         if sums.accepted + sums.rejected != sums.offsets {
@@ -22,7 +25,10 @@ pub(super) fn one_row_per_event(evidence: &Evidence) -> Check {
             ));
         }
     }
-    let twice = books.both.iter().map(|id| format!("{id} is in the ledger and parked"));
+    let twice = books
+        .both
+        .iter()
+        .map(|id| format!("{id} is in the ledger and parked"));
     violations.extend(twice);
     let compared = format!(
         "{} ledger rows, {} event ids, {} parked events",
@@ -38,10 +44,18 @@ pub(super) fn counters_are_rows(evidence: &Evidence) -> Check {
     let mut violations = Vec::new();
     for line in &evidence.lines {
         let sums = books.ledger.get(&line.place).cloned().unwrap_or_default();
-        let parked = books.parked.iter().filter(|row| row.place == line.place).count() as i64;
+        let parked = books
+            .parked
+            .iter()
+            .filter(|row| row.place == line.place)
+            .count() as i64;
         let dead = evidence.dead.get(&line.place).copied().unwrap_or_default();
         // Retention may have taken old dead letters.
-        let dead = if evidence.letters.truncated { line.dead_lettered } else { dead };
+        let dead = if evidence.letters.truncated {
+            line.dead_lettered
+        } else {
+            dead
+        };
         for (what, rows, counted) in [
             ("accepted rows", sums.accepted, line.applied),
             ("rejected rows", sums.rejected, line.rejected),
@@ -55,7 +69,10 @@ pub(super) fn counters_are_rows(evidence: &Evidence) -> Check {
     }
     let known: HashSet<Place> = evidence.lines.iter().map(|line| line.place).collect();
     for (event_type, partition) in books.ledger.keys().filter(|place| !known.contains(place)) {
-        violations.push(format!("rows of {} [{partition}], which does not exist", event_type.topic()));
+        violations.push(format!(
+            "rows of {} [{partition}], which does not exist",
+            event_type.topic()
+        ));
     }
     let dead: i64 = evidence.dead.values().sum();
     let handled: i64 = evidence.lines.iter().map(|l| l.next - l.first).sum();
@@ -102,14 +119,22 @@ pub(super) fn own_ledger(evidence: &Evidence) -> Check {
             ("in_flight", line.in_flight),
         ] {
             if own[field].as_i64() != Some(expected) {
-                violations.push(format!("{}: {field} is {}, not {expected}", line.name(), own[field]));
+                violations.push(format!(
+                    "{}: {field} is {}, not {expected}",
+                    line.name(),
+                    own[field]
+                ));
             }
         }
     }
     if ledger["balanced"] == false {
         violations.push("it calls itself unbalanced".into());
     }
-    check(format!("{} partitions of GET /api/v1/ledger", partitions.len())).unless(violations)
+    check(format!(
+        "{} partitions of GET /api/v1/ledger",
+        partitions.len()
+    ))
+    .unless(violations)
 }
 
 pub(super) fn dead_letters(evidence: &Evidence) -> Check {
@@ -144,5 +169,8 @@ pub(super) fn dead_letters_bytes(evidence: &Evidence) -> Check {
         wrong.append(audit.wrong_letters.clone());
         compared += audit.dead_lettered;
     }
-    check(format!("{compared} dead letters against the log, key and value")).unless_wrong(&wrong)
+    check(format!(
+        "{compared} dead letters against the log, key and value"
+    ))
+    .unless_wrong(&wrong)
 }

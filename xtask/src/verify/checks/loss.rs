@@ -27,7 +27,8 @@ pub(super) fn every_offset(evidence: &Evidence) -> Check {
 pub(super) fn same_cluster(evidence: &Evidence) -> Check {
     let check = |compared| Check::new("L", "the offsets belong to this broker", compared);
     let Some(cluster_id) = &evidence.cluster_id else {
-        return check("the cluster's id".into()).skipped("the broker does not say its cluster's id");
+        return check("the cluster's id".into())
+            .skipped("the broker does not say its cluster's id");
     };
     let others: Vec<String> = evidence
         .books
@@ -35,14 +36,28 @@ pub(super) fn same_cluster(evidence: &Evidence) -> Check {
         .iter()
         .filter(|(_, flux)| flux.cluster_id != *cluster_id)
         .map(|((event_type, partition), flux)| {
-            format!("{} [{partition}] was read from {}", event_type.topic(), flux.cluster_id)
+            format!(
+                "{} [{partition}] was read from {}",
+                event_type.topic(),
+                flux.cluster_id
+            )
         })
         .collect();
-    check(format!("cluster {cluster_id}, in {} rows", evidence.books.flux.len())).unless(others)
+    check(format!(
+        "cluster {cluster_id}, in {} rows",
+        evidence.books.flux.len()
+    ))
+    .unless(others)
 }
 
 pub(super) fn log_read_back(evidence: &Evidence) -> Check {
-    let check = |compared| Check::new("L", "every record is found again, and says the same", compared);
+    let check = |compared| {
+        Check::new(
+            "L",
+            "every record is found again, and says the same",
+            compared,
+        )
+    };
     let read_back = match &evidence.read_back {
         Ok(read_back) => read_back,
         Err(reason) => return check("the logs, read back".into()).skipped(reason),
@@ -69,7 +84,10 @@ pub(super) fn log_read_back(evidence: &Evidence) -> Check {
         ];
         for (what, found, counted) in counts {
             if whole && found != counted {
-                wrong.push(format!("{}: {found} {what} found, {counted} counted", line.name()));
+                wrong.push(format!(
+                    "{}: {found} {what} found, {counted} counted",
+                    line.name()
+                ));
             }
         }
     }
@@ -93,16 +111,23 @@ pub(super) fn acknowledged(evidence: &Evidence) -> Check {
             .map(|(_, (_, high))| high)
             .sum();
         if *count > produced {
-            violations.push(format!("{name}: {count} acknowledged, {produced} ever in the log"));
+            violations.push(format!(
+                "{name}: {count} acknowledged, {produced} ever in the log"
+            ));
         }
     }
-    let compared = format!("{total} events acknowledged to the last simulation against the logs' ends");
+    let compared =
+        format!("{total} events acknowledged to the last simulation against the logs' ends");
     Check::new("L", "what was acknowledged is in the log", compared).unless(violations)
 }
 
 pub(super) fn quiet(evidence: &Evidence) -> Check {
     let quiet = &evidence.quiet;
-    let compared = format!("after {:.1} s: {}", quiet.waited_ms as f64 / 1000.0, quiet.describe());
+    let compared = format!(
+        "after {:.1} s: {}",
+        quiet.waited_ms as f64 / 1000.0,
+        quiet.describe()
+    );
     let check = Check::new("R", "everything is read and relayed", compared);
     if quiet.is_quiet() {
         return check;
@@ -111,7 +136,11 @@ pub(super) fn quiet(evidence: &Evidence) -> Check {
         return check.skipped("under load: events are still being produced");
     }
     if quiet.in_flight == 0 && quiet.outbox == 0 {
-        return check.skipped("parked events wait for their account until the parking time is over");
+        return check
+            .skipped("parked events wait for their account until the parking time is over");
     }
-    check.unless(vec![format!("no simulation runs, but {}", quiet.describe())])
+    check.unless(vec![format!(
+        "no simulation runs, but {}",
+        quiet.describe()
+    )])
 }

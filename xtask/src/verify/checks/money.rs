@@ -12,9 +12,7 @@ pub(super) fn balances(evidence: &Evidence) -> Check {
         books
             .ledger
             .iter()
-            .filter(|((t, _), _)| {
-                sign(*t) == wanted && (*t == EventType::CompteOuvert) == opening
-            })
+            .filter(|((t, _), _)| sign(*t) == wanted && (*t == EventType::CompteOuvert) == opening)
             .map(|(_, sums)| sums.montant)
             .sum()
     };
@@ -22,21 +20,32 @@ pub(super) fn balances(evidence: &Evidence) -> Check {
     let due = opening + credits - debits;
     let mut violations = books.wrong_soldes.clone();
     if books.soldes != due {
-        violations.insert(0, format!("the balances sum to {}, due is {due}", books.soldes));
+        violations.insert(
+            0,
+            format!("the balances sum to {}, due is {due}", books.soldes),
+        );
     }
     let compared = format!(
         "{} = {opening} opening + {credits} credits - {debits} debits, and so for each of {} accounts",
         books.soldes, books.comptes
     );
-    Check::new("C", "balances are what was opened, plus credits, minus debits", compared)
-        .unless(violations)
+    Check::new(
+        "C",
+        "balances are what was opened, plus credits, minus debits",
+        compared,
+    )
+    .unless(violations)
 }
 
 pub(super) fn amounts_per_partition(evidence: &Evidence) -> Check {
     let books = &evidence.books;
     let mut violations = Vec::new();
     for (place, flux) in &books.flux {
-        let montant = books.ledger.get(place).map(|sums| sums.montant).unwrap_or_default();
+        let montant = books
+            .ledger
+            .get(place)
+            .map(|sums| sums.montant)
+            .unwrap_or_default();
         if montant != flux.montant {
             violations.push(format!(
                 "{} [{}]: rows of {montant}, counted {}",
@@ -48,12 +57,20 @@ pub(super) fn amounts_per_partition(evidence: &Evidence) -> Check {
     }
     let total: Decimal = books.flux.values().map(|flux| flux.montant).sum();
     let compared = format!("{total} accepted, in {} partitions", books.flux.len());
-    Check::new("C", "each partition's accepted amounts are its rows'", compared).unless(violations)
+    Check::new(
+        "C",
+        "each partition's accepted amounts are its rows'",
+        compared,
+    )
+    .unless(violations)
 }
 
 pub(super) fn transfers(evidence: &Evidence) -> Check {
     let books = &evidence.books;
-    let emitted = books.ledger.iter().filter(|((t, _), _)| *t == EventType::VirementEmis);
+    let emitted = books
+        .ledger
+        .iter()
+        .filter(|((t, _), _)| *t == EventType::VirementEmis);
     let emitted: i64 = emitted.map(|(_, sums)| sums.accepted).sum();
     let (mut waiting, mut stranded) = (0, 0);
     let mut violations = Vec::new();
@@ -64,7 +81,10 @@ pub(super) fn transfers(evidence: &Evidence) -> Check {
         } else if open.arrived > 1 {
             violations.push(format!("{id}: credited {} times", open.arrived));
         } else if open.arrived == 1 {
-            violations.push(format!("{id}: credited, and refused {} times", open.refused));
+            violations.push(format!(
+                "{id}: credited, and refused {} times",
+                open.refused
+            ));
         } else if evidence.causes.contains(id) {
             waiting += 1;
         } else if open.refused == 2 {

@@ -29,7 +29,11 @@ fn sound() -> Evidence {
         ..LedgerSums::default()
     };
     let books = Books {
-        flux: [(OUVERT, flux(4, 2, 1, 1, 10_000)), (EMIS, flux(1, 1, 0, 0, 2_500))].into(),
+        flux: [
+            (OUVERT, flux(4, 2, 1, 1, 10_000)),
+            (EMIS, flux(1, 1, 0, 0, 2_500)),
+        ]
+        .into(),
         ledger: [(OUVERT, sums(2, 10_000)), (EMIS, sums(1, 2_500))].into(),
         rows: 3,
         distinct_ids: 3,
@@ -113,9 +117,15 @@ fn each_defect_is_found() {
     let cases: [(&str, Defect); 21] = [
         ("every offset is accounted for", |e| e.lines[0].applied -= 1),
         ("every offset is accounted for", |e| e.lines[0].high = 3),
-        ("the offsets belong to this broker", |e| e.cluster_id = Some("other".into())),
+        ("the offsets belong to this broker", |e| {
+            e.cluster_id = Some("other".into())
+        }),
         ("every record is found again, and says the same", |e| {
-            e.read_back.as_mut().unwrap().wrong_repeats.push("lost".into());
+            e.read_back
+                .as_mut()
+                .unwrap()
+                .wrong_repeats
+                .push("lost".into());
         }),
         ("every record is found again, and says the same", |e| {
             let audits = &mut e.read_back.as_mut().unwrap().audits;
@@ -126,27 +136,39 @@ fn each_defect_is_found() {
         }),
         ("one row per event", |e| e.books.distinct_ids -= 1),
         ("one row per event", |e| e.books.both.push("x".into())),
-        ("one row per event", |e| e.books.ledger.get_mut(&OUVERT).unwrap().offsets = 1),
+        ("one row per event", |e| {
+            e.books.ledger.get_mut(&OUVERT).unwrap().offsets = 1
+        }),
         ("every counter is the number of its rows", |e| {
             e.books.ledger.get_mut(&OUVERT).unwrap().rejected = 1;
         }),
         ("every counter is the number of its rows", |e| {
-            e.books.ledger.insert((EventType::CompteFerme, 9), LedgerSums::default());
+            e.books
+                .ledger
+                .insert((EventType::CompteFerme, 9), LedgerSums::default());
         }),
         ("bancaire's own ledger says the same", |e| {
             e.ledger.as_mut().unwrap()["partitions"][0]["applied"] = json!(1);
         }),
-        ("balances are what was opened, plus credits, minus debits", |e| {
-            e.books.soldes += Decimal::ONE;
-        }),
-        ("balances are what was opened, plus credits, minus debits", |e| {
-            e.books.wrong_soldes.push("a".into());
-        }),
+        (
+            "balances are what was opened, plus credits, minus debits",
+            |e| {
+                e.books.soldes += Decimal::ONE;
+            },
+        ),
+        (
+            "balances are what was opened, plus credits, minus debits",
+            |e| {
+                e.books.wrong_soldes.push("a".into());
+            },
+        ),
         ("each partition's accepted amounts are its rows'", |e| {
             e.books.flux.get_mut(&EMIS).unwrap().montant = Decimal::ONE;
         }),
         ("money that leaves an account arrives", |e| e.causes.clear()),
-        ("money that leaves an account arrives", |e| e.books.transfers_open[0].arrived = 2),
+        ("money that leaves an account arrives", |e| {
+            e.books.transfers_open[0].arrived = 2
+        }),
         ("each account's chain of balances is whole", |e| {
             e.books.wrong_ends.push("a".into());
         }),
@@ -158,7 +180,11 @@ fn each_defect_is_found() {
         }),
         ("dead letters hold the original bytes", |e| {
             let audits = &mut e.read_back.as_mut().unwrap().audits;
-            audits.get_mut(&OUVERT).unwrap().wrong_letters.push("a".into());
+            audits
+                .get_mut(&OUVERT)
+                .unwrap()
+                .wrong_letters
+                .push("a".into());
         }),
     ];
     for (name, defect) in cases {
