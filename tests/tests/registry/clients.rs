@@ -67,7 +67,7 @@ async fn pythons_and_nodes_clients_cannot_tell() {
         return;
     };
     let registry = Registry::at(Lab::shared().await.registry_url());
-    let in_python = |args: [&str; 2]| {
+    let in_python = |args: &[&str]| {
         let mut command = Command::new(python.join("python"));
         command
             .arg(tools::sources().join("client.py"))
@@ -97,7 +97,7 @@ async fn pythons_and_nodes_clients_cannot_tell() {
     assert_eq!(printed["motif"], "Demande du client");
     let from_node = printed["data"].as_str().expect("it wrote a record");
     assert_eq!(motif(read(&registry, from_node).await), "Écrit par Node");
-    let back = script(in_python(["read", from_node])).await;
+    let back = script(in_python(&["read", from_node])).await;
     assert_eq!(back["motif"], "Écrit par Node");
 }
 

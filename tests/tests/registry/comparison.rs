@@ -177,29 +177,49 @@ impl Server {
                 None => format!("{status}, no error code"),
             };
         }
-        let text = self.without_ids(body).to_string();
+        let text = self
+            .plain(body, path.ends_with("/referencedby"))
+            .to_string();
         let shown: String = text.chars().take(160).collect();
         let rest = if shown.len() < text.len() { "…" } else { "" };
         format!("{status}, `{shown}{rest}`")
     }
 
-    /// Ids are called after the first step that gave them.
-    fn without_ids(&self, mut body: Value) -> Value {
-        let called = |id: &Value| {
-            let id = id.as_i64()?;
-            let step = self.ids.iter().find(|(_, known)| **known == id)?.0;
-            let first = steps()
-                .into_iter()
-                .map(|step| step.0)
-                .find(|name| self.ids.get(*name) == Some(&id));
-            Some(json!(format!("id of: {}", first.unwrap_or(step))))
-        };
-        if let Some(object) = body.as_object_mut()
-            && let Some(name) = object.get("id").and_then(called)
-        {
-            object.insert("id".into(), name);
+    /// Without what differs everywhere: ids are called after the first step that gave them, schemas
+    /// are what their texts say, names are in order, and empty references are left out. `is_id`:
+    /// numbers are ids.
+    fn plain(&self, body: Value, is_id: bool) -> Value {
+        match body {
+            Value::Array(mut values) => {
+                // Apicurio lists in no order.
+                if values.iter().all(Value::is_string) {
+                    values.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+                }
+                values.into_iter().map(|v| self.plain(v, is_id)).collect()
+            }
+            Value::Object(object) => {
+                let members = object.into_iter().filter(|(key, value)| {
+                    key != "references" || value.as_array().is_none_or(|list| !list.is_empty())
+                });
+                let members = members.map(|(key, value)| {
+                    let parsed = value
+                        .as_str()
+                        .and_then(|text| serde_json::from_str(text).ok());
+                    let value = match parsed.filter(|_| key == "schema") {
+                        Some(schema) => schema,
+                        None => self.plain(value, key == "id"),
+                    };
+                    (key, value)
+                });
+                Value::Object(members.collect())
+            }
+            Value::Number(number) if is_id => {
+                let mut names = steps().into_iter().map(|step| step.0);
+                let first = names.find(|name| self.ids.get(*name).copied() == number.as_i64());
+                json!(format!("id of: {}", first.unwrap_or("another")))
+            }
+            other => other,
         }
-        body
     }
 }
 

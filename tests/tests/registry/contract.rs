@@ -374,7 +374,7 @@ async fn schemas_are_listed_by_page() {
     assert_eq!(list("&deletedOnly=true").await, [(false, 1)]);
     assert_eq!(list("&latestOnly=true").await, [(true, 2), (false, 2)]);
     assert_eq!(list("&offset=1&limit=1").await, [(true, 2)]);
-    assert_eq!(list("&offset=9").await, []);
+    assert!(list("&offset=9").await.is_empty());
     let other = registry.get("/schemas?subjectPrefix=:.other:").await;
     assert_eq!(other, (200, json!([])));
     assert_eq!(registry.get("/contexts").await, (200, json!(["."])));

@@ -69,7 +69,7 @@ async fn a_schema_of_something_else_is_refused() {
     ] {
         let id = registry.register(&super::subject("other"), &schema).await;
         let schema = client.schema(u32::try_from(id).unwrap()).await.unwrap();
-        for bytes in [&[][..], &[0], &[2, 2, 2]] {
+        for bytes in [&b""[..], b"\x00", b"\x02\x02\x02"] {
             assert!(schema.decode(EventType::DepotEffectue, bytes).is_err());
         }
     }
