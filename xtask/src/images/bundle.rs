@@ -331,7 +331,11 @@ fn with_images<T>(
         "it was made by another version of the lab"
     );
     let mut images = next("images.tar")?;
-    work(manifest, &mut images)
+    let result = work(manifest, &mut images)?;
+    drop((images, entries));
+    // The checksum of the whole stands at its end.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).context("it is torn")?;
+    Ok(result)
 }
 
 #[cfg(test)]
