@@ -61,7 +61,7 @@ pub fn diff(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
     }
     let is_there = |field: &&Value| new_fields.iter().any(|other| name(other) == name(field));
     let gone = old_fields.iter().filter(|field| !is_there(field));
-    changes.extend(gone.map(|field| removed(field)));
+    changes.extend(gone.map(removed));
     Ok(changes)
 }
 

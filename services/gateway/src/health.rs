@@ -263,7 +263,7 @@ fn postgres(bancaire: &Answer, registry: &Answer) -> PartHealth {
 
 fn overall(services: &BTreeMap<&'static str, PartHealth>) -> Status {
     let is_down = |name: &&str| services[*name].status == Status::Unhealthy;
-    if is_down(&"kafka") || ["simulator", "bancaire"].iter().all(|name| is_down(name)) {
+    if is_down(&"kafka") || ["simulator", "bancaire"].iter().all(is_down) {
         return Status::Unhealthy;
     }
     if services.values().all(|part| part.status == Status::Healthy) {

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn generate_montant_in_range() {
         let mut fake = FakeData::new(7);
-        let (min, max) = (Decimal::new(1_00, 2), Decimal::new(10_000_00, 2));
+        let (min, max) = (Decimal::new(100, 2), Decimal::new(1_000_000, 2));
         let mut amounts: Vec<Decimal> = (0..10_000).map(|_| fake.montant(min, max)).collect();
         for amount in &amounts {
             assert!((min..=max).contains(amount), "{amount}");

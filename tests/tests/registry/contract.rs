@@ -430,8 +430,7 @@ async fn the_labs_schemas_are_registered_and_read_back() {
     let error = client
         .schema(i32::MAX as u32)
         .await
-        .err()
-        .expect("there is no such id");
+        .expect_err("there is no such id");
     assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
     let refused = client
         .register("bancaire.compte.ouvert-value", "\"int\"")

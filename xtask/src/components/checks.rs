@@ -102,20 +102,17 @@ async fn produce_and_consume(config: &KafkaConfig, topic: &str) -> anyhow::Resul
             .context("failed to subscribe")?;
         let began = Instant::now();
         while began.elapsed() < TIMEOUT {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    anyhow::ensure!(
-                        message.payload() == Some(b"bonjour"),
-                        "another record came back"
-                    );
-                    let metadata = consumer.fetch_metadata(None, TIMEOUT);
-                    return Ok(metadata
-                        .context("failed to ask for the brokers")?
-                        .brokers()
-                        .len());
-                }
-                // The topic is new, and not every broker knows it yet.
-                Some(Err(_)) | None => {}
+            // An error or nothing: the topic is new, and not every broker knows it yet.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+                anyhow::ensure!(
+                    message.payload() == Some(b"bonjour"),
+                    "another record came back"
+                );
+                let metadata = consumer.fetch_metadata(None, TIMEOUT);
+                return Ok(metadata
+                    .context("failed to ask for the brokers")?
+                    .brokers()
+                    .len());
             }
         }
         anyhow::bail!(

@@ -139,7 +139,7 @@ pub async fn run(ctx: &Context, options: RegistryOptions) -> anyhow::Result<Regi
     let address = address(&lab)?;
     let mut rounds = Vec::new();
     for round in 1..=options.rounds {
-        let step = ctx.out.step("registry", &format!("answers, round {round}"));
+        let step = ctx.out.step("registry", format!("answers, round {round}"));
         let ids = ids.clone();
         let measured = tokio::task::spawn_blocking(move || measure(address, &ids, options));
         let measured = measured.await.context("a round panicked")??;

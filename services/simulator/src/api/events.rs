@@ -180,6 +180,7 @@ pub async fn duplicate(
 
 /// A request to produce, checked.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives as long as a call")]
 enum Request {
     Given(Event),
     Drawn {
