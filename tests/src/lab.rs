@@ -1,5 +1,6 @@
 //! A running lab and what tests do with it.
 
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use chassis::config::{KafkaConfig, PostgresConfig, Secret};
 use schemas::EventType;
 use serde_json::Value;
+use xtask::components::Part;
 use xtask::state::LabState;
 
 /// No condition of a test takes longer on an idle machine than a fraction of this.
@@ -82,14 +84,7 @@ impl Lab {
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(&dir, mode).expect("the lab's folder is ours");
         }
-        let names = [
-            "gateway",
-            "registry",
-            "simulator",
-            "bancaire",
-            "kafka",
-            "postgres",
-        ];
+        let names = Part::ALL.map(Part::name);
         let ports = names.into_iter().zip(free_ports(names.len())).collect();
         let guard = Command::new("sh")
             .args([
@@ -161,6 +156,13 @@ impl Lab {
         LabState::load(&self.dir)
             .expect("the state is readable")
             .expect("the lab is up")
+    }
+
+    /// The components whose port answers.
+    pub fn listening(&self) -> Vec<&'static str> {
+        let answers = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let open = self.ports.iter().filter(|(_, port)| answers(*port));
+        open.map(|(name, _)| *name).collect()
     }
 
     /// The chosen port of a component.

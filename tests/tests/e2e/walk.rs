@@ -1,7 +1,6 @@
 //! The walk of a new user: up, simulate, watch, verify, down.
 
 use std::collections::HashSet;
-use std::net::TcpStream;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -29,19 +28,6 @@ fn processes(lab: &Lab) -> Vec<u32> {
         }
     }
     found
-}
-
-fn listening(lab: &Lab) -> Vec<&'static str> {
-    let names = [
-        "gateway",
-        "registry",
-        "simulator",
-        "bancaire",
-        "kafka",
-        "postgres",
-    ];
-    let open = |name: &&str| TcpStream::connect(("127.0.0.1", lab.port(name))).is_ok();
-    names.into_iter().filter(open).collect()
 }
 
 /// Collects the ids of all events that a WebSocket client subscribed to `*` receives, until told.
@@ -141,7 +127,7 @@ pub async fn whole_walk(name: &str, broker: &[&str]) {
     until("no process is left", || {
         processes(&lab).is_empty().then_some(())
     });
-    assert_eq!(listening(&lab), Vec::<&str>::new(), "no port is left");
+    assert_eq!(lab.listening(), Vec::<&str>::new(), "no port is left");
 
     // What was written is still there after a restart, and still in balance.
     lab.xtask(&["up", "--detach", "--no-build"]).success();
