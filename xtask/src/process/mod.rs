@@ -287,6 +287,18 @@ mod tests {
         assert_eq!(platform::parse_stat("123 (x) S"), None);
     }
 
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !is_so() {
+            let elapsed = started.elapsed();
+            assert!(
+                elapsed < Duration::from_secs(10),
+                "waited in vain until {what}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_process_is_started_found_by_its_marker_and_stopped() {
         let dir = tempfile::tempdir().unwrap();
@@ -308,19 +320,17 @@ mod tests {
             !other.is_alive(),
             "the same pid at another time is another process"
         );
-        let started = Instant::now();
         // The marker is visible once the program has replaced the fork of ourselves.
-        while !marked(dir.path())
-            .iter()
-            .any(|(found, _)| *found == identity)
-        {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "it is never found"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(identity.suspend() && identity.is_suspended());
+        let is_marked = || {
+            let found = marked(dir.path());
+            found.iter().any(|(found, _)| *found == identity)
+        };
+        until("it is found", is_marked).await;
+        // Found is not yet done: it could be suspended and stopped before its first word.
+        until("it has spoken", || log_tail(&launch.log, 5) == "hello").await;
+        assert!(identity.suspend());
+        // A process that runs on another core stops when it hears of the signal.
+        until("it is suspended", || identity.is_suspended()).await;
         assert!(identity.resume() && identity.is_alive());
         assert!(identity.suspend(), "a suspended one can be stopped");
         let stopped = identity
