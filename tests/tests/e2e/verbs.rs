@@ -64,7 +64,23 @@ async fn schemas_are_checked_listed_and_compared() {
         .filter(|r| r["new"] == true)
         .collect();
     assert!(news.is_empty(), "`up` has registered them: {news:?}");
+    // Subjects of other clients are listed too, whatever their names are made of.
+    let odd = "team/a b?c#d%2e-value";
+    let path: String = odd.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let response = http()
+        .post(format!("{}/subjects/{path}/versions", lab.registry_url()))
+        .json(&json!({ "schema": "\"string\"" }))
+        .send()
+        .await
+        .expect("the registry answers");
+    assert_eq!(response.status(), 200);
     let listed = lab.xtask(&["schemas", "list", "--json"]).success().json();
+    let found = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|row| row["subject"] == odd);
+    assert_eq!(found.expect("the odd subject")["versions"], json!([1]));
     let depot = "bancaire.depot.effectue-value";
     let found = listed
         .as_array()

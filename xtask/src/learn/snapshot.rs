@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use crate::state::{ComponentState, LabState};
+use crate::verbs::schemas::segment;
 
 /// Sums over all topics, from the rows that bancaire keeps with its offsets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,8 @@ async fn subjects(lab: &LabState) -> anyhow::Result<BTreeMap<String, Vec<i32>>> 
     let names: Vec<String> = get(&format!("{registry}/subjects")).await?;
     let mut subjects = BTreeMap::new();
     for name in names {
-        let versions = get(&format!("{registry}/subjects/{name}/versions")).await?;
+        let path = format!("{registry}/subjects/{}/versions", segment(&name));
+        let versions = get(&path).await?;
         subjects.insert(name, versions);
     }
     Ok(subjects)

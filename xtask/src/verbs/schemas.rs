@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chassis::http::HttpClient;
 use chassis::registry::{RegistryClient, RegistryError};
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::Method;
 use schemas::EventType;
 use schemas::evolution::WriterSchema;
@@ -54,6 +55,11 @@ pub async fn run(ctx: &Context, args: &SchemasArgs) -> anyhow::Result<()> {
 struct Registry {
     http: HttpClient,
     url: String,
+}
+
+/// A subject as one segment of a path: other clients' subjects may contain any character.
+pub(crate) fn segment(subject: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(subject, NON_ALPHANUMERIC)
 }
 
 /// A registered version.
@@ -107,6 +113,7 @@ impl Registry {
     }
 
     async fn latest(&self, subject: &str) -> anyhow::Result<Option<Registered>> {
+        let subject = segment(subject);
         self.get(&format!("/subjects/{subject}/versions/latest"))
             .await
     }
@@ -119,6 +126,7 @@ impl Registry {
             #[serde(default)]
             messages: Vec<String>,
         }
+        let subject = segment(subject);
         let path = format!("/compatibility/subjects/{subject}/versions?verbose=true");
         let body = json!({ "schema": schema });
         let verdict: Option<Verdict> = self.ask(Method::POST, &path, Some(body)).await?;
@@ -253,11 +261,14 @@ async fn list(ctx: &Context, registry: &Registry) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for subject in subjects {
         let versions: Option<Vec<i64>> = registry
-            .get(&format!("/subjects/{subject}/versions"))
+            .get(&format!("/subjects/{}/versions", segment(&subject)))
             .await?;
         let latest = registry.latest(&subject).await?;
         let config: Option<Config> = registry
-            .get(&format!("/config/{subject}?defaultToGlobal=true"))
+            .get(&format!(
+                "/config/{}?defaultToGlobal=true",
+                segment(&subject)
+            ))
             .await?;
         rows.push(json!({
             "subject": subject,
