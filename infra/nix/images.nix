@@ -21,10 +21,13 @@
       };
       pinned = lib.importTOML ../images.toml;
     in
-    lib.optionalAttrs pkgs.stdenv.isLinux {
-      packages.images = pkgs.linkFarm "edalab-images" (
-        map (name: { name = "${name}.tar.gz"; path = image name; }) services
-        ++ [{ name = "images.json"; path = pkgs.writeText "images.json" (builtins.toJSON pinned); }]
-      );
+    {
+      # Inside `packages`: which attributes a module sets must not depend on `pkgs`, which is set by one.
+      packages = lib.optionalAttrs pkgs.stdenv.isLinux {
+        images = pkgs.linkFarm "edalab-images" (
+          map (name: { name = "${name}.tar.gz"; path = image name; }) services
+          ++ [{ name = "images.json"; path = pkgs.writeText "images.json" (builtins.toJSON pinned); }]
+        );
+      };
     };
 }

@@ -13,6 +13,10 @@
         postgresql_16
         prometheus
         kcat
+        # What the guides' and the tests' commands use.
+        curl
+        git
+        python3
         # librdkafka's and OpenSSL's build needs.
         cmake
         pkg-config
@@ -25,7 +29,7 @@
         KAFKA_HOME = "${pkgs.apacheKafka}";
         JAVA_HOME = "${pkgs.jdk17_headless.home}";
       } // lib.optionalAttrs pkgs.stdenv.isLinux {
-        EDALAB_CHROMIUM = lib.getExe pkgs.chromium;
+        CHROMIUM = lib.getExe pkgs.chromium;
       };
     };
   };
