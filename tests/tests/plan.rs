@@ -3,6 +3,8 @@
 //! `plan-names.txt` lists every `Test…` name of the original plan, with its phase. A Rust test
 //! that carries one says so in its doc comment (`/// Plan: TestFoo_Bar`). `PLAN.md` is generated
 //! from those comments: `UPDATE=1 cargo test -p tests --test plan` rewrites it.
+//!
+//! Another thing that only the sources show: which names a service's OpenAPI document gives to types.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -131,4 +133,75 @@ fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
         committed == page,
         "tests/PLAN.md is out of date: UPDATE=1 cargo test -p tests --test plan"
     );
+}
+
+/// In a document that is made from code, the second of two types of one name silently takes the
+/// first one's place, and everything that refers to it is wrong.
+#[test]
+fn no_two_types_share_a_name_in_an_openapi_document() {
+    let in_folder = |service: &str| {
+        let folder = root().join("services").join(service).join("src");
+        sources()
+            .into_iter()
+            .filter(move |path| path.starts_with(&folder))
+    };
+    for service in ["bancaire", "gateway", "registry", "simulator"] {
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for path in in_folder(service).chain(in_folder("chassis")) {
+            let text = std::fs::read_to_string(&path).expect("the source is UTF-8");
+            for name in schema_names(&text) {
+                let place = path.strip_prefix(root()).unwrap().display().to_string();
+                places.entry(name).or_default().push(place);
+            }
+        }
+        places.retain(|_, places| places.len() > 1);
+        assert!(
+            places.is_empty(),
+            "give one of each another name with #[schema(as = …)] in {service}: {places:#?}"
+        );
+    }
+}
+
+/// The names that types with a schema have in the document.
+fn schema_names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if !(line.starts_with("#[derive(") && line.contains("ToSchema")) {
+            continue;
+        }
+        let mut renamed = None;
+        for line in lines.by_ref() {
+            if let Some(name) = line.strip_prefix("#[schema(as = ") {
+                renamed = Some(word(name));
+            }
+            let own = ["struct ", "enum "].iter().find_map(|kind| {
+                let (before, name) = line.split_once(kind)?;
+                (before.is_empty() || before.starts_with("pub")).then(|| word(name))
+            });
+            if let Some(own) = own {
+                names.push(renamed.unwrap_or(own));
+                break;
+            }
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> String {
+    let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+    text.chars().take_while(is_part).collect()
+}
+
+#[test]
+fn names_of_schemas_are_found_in_sources() {
+    let source = "
+        #[derive(Debug, utoipa::ToSchema)]
+        #[schema(as = Other)]
+        pub struct One<'a> {}
+        #[derive(ToSchema)]
+        enum Two {}
+        #[derive(Debug)]
+        pub struct Three;";
+    assert_eq!(schema_names(source), ["Other", "Two"]);
 }

@@ -49,6 +49,7 @@ pub struct PartHealth {
 
 /// All of them.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = HealthReport)]
 pub struct Report {
     /// `degraded` while a part is away, `unhealthy` while nothing can flow: Kafka is away, or every
     /// service.

@@ -71,6 +71,7 @@ pub struct Part {
 /// What can be done to a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = LabAction)]
 pub enum Action {
     /// End it without warning, as kill -9 does.
     Kill,

@@ -17,6 +17,7 @@ const FRESH: Duration = Duration::from_millis(250);
 /// How well the service does its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = HealthStatus)]
 pub enum Status {
     Healthy,
     /// Something is away; the work goes on when it is back.

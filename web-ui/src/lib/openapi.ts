@@ -489,11 +489,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * @description What can be done to a part.
-         * @enum {string}
-         */
-        Action: "kill" | "stop" | "start" | "restart" | "pause" | "resume";
         /** @description An account. */
         BancaireCompte: {
             client_id: string;
@@ -721,9 +716,11 @@ export interface components {
             /** Format: int32 */
             port: number;
         };
+        /** @enum {string} */
+        ClientAction: "subscribe" | "unsubscribe";
         /** @description What a client may say. */
         ClientMessage: {
-            action: components["schemas"]["Action"];
+            action: components["schemas"]["ClientAction"];
             /**
              * Format: int32
              * @description Events per second and topic; above it the gateway sends samples. Without it, every event.
@@ -765,7 +762,7 @@ export interface components {
         };
         /** @description What was done. */
         Done: {
-            action: components["schemas"]["Action"];
+            action: components["schemas"]["LabAction"];
             name: string;
             /** @description What xtask said. */
             output: string;
@@ -802,6 +799,20 @@ export interface components {
             /** @description `Stable`, `Empty`, `PreparingRebalance`, … */
             state: string;
         };
+        /** @description All of them. */
+        HealthReport: {
+            /** @description gateway, simulator, bancaire, registry, kafka and postgres. */
+            services: {
+                [key: string]: components["schemas"]["PartHealth"];
+            };
+            /**
+             * @description `degraded` while a part is away, `unhealthy` while nothing can flow: Kafka is away, or every
+             *     service.
+             */
+            status: components["schemas"]["Status"];
+            /** Format: int64 */
+            uptime_seconds: number;
+        };
         KafkaFigures: {
             /**
              * Format: int64
@@ -817,6 +828,11 @@ export interface components {
             messages_total: number;
             topics: components["schemas"]["TopicFigures"][];
         };
+        /**
+         * @description What can be done to a part.
+         * @enum {string}
+         */
+        LabAction: "kill" | "stop" | "start" | "restart" | "pause" | "resume";
         /** @description The lab's parts. */
         LabReport: {
             available: boolean;
@@ -845,6 +861,19 @@ export interface components {
             host: string;
             id: string;
             partitions: components["schemas"]["PartitionName"][];
+        };
+        /** @description Everything. */
+        MetricsReport: {
+            kafka?: components["schemas"]["KafkaFigures"] | null;
+            latencies: components["schemas"]["Latencies"];
+            services: components["schemas"]["ServiceFigures"][];
+            /** @description As `GET /api/v1/simulation/status` says; `null` while the simulator is away. */
+            simulation?: Record<string, unknown> | null;
+            /** Format: date-time */
+            timestamp: string;
+            /** Format: int64 */
+            uptime_seconds: number;
+            websocket: components["schemas"]["WebsocketFigures"];
         };
         /** @description A page of dead letters, newest first. */
         Page: {
@@ -998,19 +1027,6 @@ export interface components {
             /** Format: int32 */
             partition: number;
             topic: string;
-        };
-        /** @description Everything. */
-        Report: {
-            kafka?: components["schemas"]["KafkaFigures"] | null;
-            latencies: components["schemas"]["Latencies"];
-            services: components["schemas"]["ServiceFigures"][];
-            /** @description As `GET /api/v1/simulation/status` says; `null` while the simulator is away. */
-            simulation?: Record<string, unknown> | null;
-            /** Format: date-time */
-            timestamp: string;
-            /** Format: int64 */
-            uptime_seconds: number;
-            websocket: components["schemas"]["WebsocketFigures"];
         };
         ServiceFigures: {
             /** @description Newest first. */
@@ -1171,6 +1187,11 @@ export interface components {
             poison_kinds?: components["schemas"]["SimulatorPoisonKind"][];
         };
         /**
+         * @description How well the service does its work.
+         * @enum {string}
+         */
+        SimulatorHealthStatus: "healthy" | "degraded";
+        /**
          * @description What a simulation does now.
          * @enum {string}
          */
@@ -1231,7 +1252,7 @@ export interface components {
             reason?: string | null;
             /** @description `registered`, or `waiting` for the registry to take them. */
             schemas: string;
-            status: components["schemas"]["SimulatorStatus"];
+            status: components["schemas"]["SimulatorHealthStatus"];
         };
         /** @description What a simulation does. */
         SimulatorScenario: {
@@ -1886,7 +1907,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Report"];
+                    "application/json": components["schemas"]["HealthReport"];
                 };
             };
         };
@@ -1991,7 +2012,7 @@ export interface operations {
             header?: never;
             path: {
                 name: string;
-                action: components["schemas"]["Action"];
+                action: components["schemas"]["LabAction"];
             };
             cookie?: never;
         };
@@ -2080,7 +2101,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Report"];
+                    "application/json": components["schemas"]["MetricsReport"];
                 };
             };
         };

@@ -30,12 +30,8 @@ export type Counts = G['BancaireCounts'];
 export type Ledger = G['BancaireLedger'];
 
 export type ServiceName = 'gateway' | 'simulator' | 'bancaire' | 'registry' | 'kafka' | 'postgres';
-export interface Health {
-  status: G['Status'];
-  services: Record<string, G['PartHealth']>;
-  uptime_seconds: number;
-}
-export type Metrics = G['Report'];
+export type Health = G['HealthReport'];
+export type Metrics = G['MetricsReport'];
 
 export type KafkaCluster = G['Cluster'];
 export type KafkaPartition = G['PartitionView'];
@@ -46,7 +42,7 @@ export type DeadLetters = G['Page'];
 export type Replayed = G['Replayed'];
 
 export type Lab = G['LabReport'];
-export type LabAction = G['Action'];
+export type LabAction = G['LabAction'];
 export type LabDone = G['Done'];
 export type LogLines = G['LogLines'];
 

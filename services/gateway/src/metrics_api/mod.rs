@@ -31,6 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Everything.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = MetricsReport)]
 pub struct Report {
     pub timestamp: DateTime<Utc>,
     /// As `GET /api/v1/simulation/status` says; `null` while the simulator is away.

@@ -23,6 +23,7 @@ pub struct ClientMessage {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ClientAction)]
 pub enum Action {
     Subscribe,
     Unsubscribe,
