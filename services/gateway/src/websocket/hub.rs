@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chassis::metrics::WEBSOCKET_CLIENTS;
 use tokio::sync::{mpsc, watch};
@@ -13,6 +13,11 @@ use super::client::Client;
 use super::messages::{Envelope, StatsPayload, StatusPayload, Text, TopicStats};
 use super::{Settings, TOPICS};
 use crate::flow::{Figures, Flow};
+
+/// A client rests so long for each one that is there…
+const REST_PER_CLIENT: Duration = Duration::from_micros(40);
+/// … and at most so long, half of what an event may take.
+const MOST_REST: Duration = Duration::from_millis(50);
 
 /// What the hub knows of the stream that feeds it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,6 +88,15 @@ impl Hub {
     /// How many clients there are.
     pub fn clients(&self) -> usize {
         self.read().len()
+    }
+
+    /// How long a client that has been written to is left alone. Waking a task and calling the
+    /// kernel cost more than a message; with a thousand clients, each of them every time would
+    /// take the machine longer than it takes the events to come.
+    pub fn rest(&self) -> Option<Duration> {
+        let rest = REST_PER_CLIENT * u32::try_from(self.clients()).unwrap_or(u32::MAX);
+        // Timers are no finer.
+        (rest >= Duration::from_millis(1)).then(|| rest.min(MOST_REST))
     }
 
     /// True when somebody is subscribed to a topic: else its events need not be serialised.

@@ -168,7 +168,8 @@ fn understand(text: &str) -> Result<(ClientMessage, TopicSet), String> {
     Ok((message, set))
 }
 
-/// Writes what is queued, and a ping now and then.
+/// Writes what is queued, and a ping now and then. Where many watch, each is left alone for some
+/// milliseconds after a message: what comes meanwhile is written together.
 async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     hub: &Hub,
@@ -186,26 +187,33 @@ where
             Ok(text) => Some(text),
             Err(_) => client.caught_up(),
         };
-        let sent = match next {
-            Some(text) => {
-                batch.push(text);
-                while batch.len() < WRITE_BATCH
-                    && let Ok(text) = queue.try_recv()
-                {
-                    batch.push(text);
-                }
-                send_all(sink, &mut batch).await
-            }
+        let next = match next {
+            Some(text) => text,
             None => tokio::select! {
                 text = queue.recv() => match text {
-                    Some(text) => sink.send(Message::Text(text)).await,
+                    Some(text) => text,
                     None => return End::Gone,
                 },
-                _ = ping.tick() => sink.send(Message::Ping(Bytes::new())).await,
+                _ = ping.tick() => {
+                    if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                        return End::Gone;
+                    }
+                    continue;
+                }
             },
         };
-        if sent.is_err() {
+        batch.push(next);
+        while batch.len() < WRITE_BATCH
+            && let Ok(text) = queue.try_recv()
+        {
+            batch.push(text);
+        }
+        let emptied = batch.len() < WRITE_BATCH;
+        if send_all(sink, &mut batch).await.is_err() {
             return End::Gone;
+        }
+        if emptied && let Some(rest) = hub.rest() {
+            tokio::time::sleep(rest).await;
         }
     }
 }

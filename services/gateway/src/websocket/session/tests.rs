@@ -236,3 +236,25 @@ async fn a_silent_client_is_pinged_and_then_gone() {
     }
     assert_eq!(hub.clients(), 1);
 }
+
+#[tokio::test]
+async fn among_many_clients_each_is_left_alone_after_a_message() {
+    let hub = hub(Settings::default());
+    let mut socket = connect(&hub, 1 << 16).await;
+    say(&mut socket, r#"{"action":"subscribe","topics":["*"]}"#).await;
+    while hear(&mut socket).await["payload"]["topics"] != serde_json::json!(TOPICS) {}
+    assert_eq!(hub.rest(), None, "one alone waits for nothing");
+    let others: Vec<_> = (0..999).map(|_| hub.register().unwrap()).collect();
+    let rest = hub.rest().expect("a thousand wait");
+    let start = Instant::now();
+    hub.broadcast_to_topic(0, &Text::from_static("1"));
+    assert_eq!(hear(&mut socket).await, 1);
+    for text in ["2", "3"] {
+        hub.broadcast_to_topic(0, &Text::from_static(text));
+    }
+    for expected in [2, 3] {
+        assert_eq!(hear(&mut socket).await, expected);
+        assert!(start.elapsed() >= rest);
+    }
+    drop(others);
+}
