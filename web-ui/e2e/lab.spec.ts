@@ -183,6 +183,44 @@ test('a simulation is started and stopped by keyboard alone', async ({ page }) =
   await expect(page.getByTestId('simulation-status')).toHaveAttribute('data-status', 'stopped');
 });
 
+test('values outside the limits cannot be sent and say why; a refusal says why and keeps what was typed', async ({ page, request }) => {
+  await openPage(page);
+  for (const [field, bad, good, why] of [
+    ['Exact rate', '0', '20', 'events per second'],
+    ['Exact rate', '100000', '20', 'events per second'],
+    ['Duration (seconds)', '-1', '0', 'seconds'],
+  ] as const) {
+    await page.getByLabel(field, { exact: true }).fill(bad);
+    await expect(page.getByText(/^Between .*\.$/)).toContainText(why);
+    await expect(page.getByTestId('start')).toBeDisabled();
+    await page.getByLabel(field, { exact: true }).fill(good);
+    await expect(page.getByTestId('start')).toBeEnabled();
+  }
+  await page.getByLabel('Count', { exact: true }).fill('0');
+  await expect(page.getByText(/^A whole number from 1 to/)).toBeVisible();
+  await expect(page.getByTestId('produce')).toBeDisabled();
+  // Somebody else was faster; this page hears of it only by being refused.
+  await page.route('**/api/v1/simulation/status', (route) => route.abort());
+  await startSimulation(request, 5, 0);
+  await page.getByTestId('start').click();
+  const refusal = page.getByTestId('toast-bad');
+  await expect(refusal).toContainText('Conflict');
+  await expect(refusal).toContainText('has not ended; stop it first');
+  await expect(page.getByLabel('Exact rate')).toHaveValue('20');
+});
+
+test('with reduced motion nothing is animated, and what moves is still said', async ({ browser, baseURL, request }) => {
+  const context = await browser.newContext({ baseURL, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  await openPage(page);
+  await startSimulation(request, 20, 0);
+  await expect(page.getByTestId('edge-simulator-kafka')).toHaveAttribute('data-moving', 'true');
+  await expect.poll(() => numberIn(page, 'counter-kafka')).toBeGreaterThan(0);
+  expect(await page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === 'running').length)).toBe(0);
+  await expect(page.locator('[data-dot]')).toHaveCount(0);
+  await context.close();
+});
+
 test('no view has a serious accessibility finding', async ({ page, request }) => {
   test.slow();
   await request.post('/api/v1/events/poison', { data: { topic: 'bancaire.depot.effectue', kind: 'truncated', count: 1 } });

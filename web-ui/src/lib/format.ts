@@ -99,3 +99,20 @@ export function moment(iso: string | number, language: Language): string {
 export function shortId(id: string): string {
   return id.length > 13 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
 }
+
+/** A service's log line for people: time, level, message, then the rest. What is no JSON stays as it is. */
+export function logLine(line: string): string {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch {
+    return line;
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('message' in parsed)) return line;
+  const { timestamp, level, message, ...rest } = parsed as Record<string, unknown>;
+  const time = typeof timestamp === 'string' ? timestamp.slice(11, 23) : '';
+  // Whose log it is one knows.
+  const others = Object.entries(rest).filter(([name]) => name !== 'service');
+  const fields = others.map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [time, level, message, ...fields].filter((part) => part !== undefined && part !== '').join(' ');
+}

@@ -2,10 +2,12 @@
 
 import '@testing-library/jest-dom/vitest';
 
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
 afterEach(cleanup);
+// What is waited for comes at once; only a busy machine takes longer than a second.
+configure({ asyncUtilTimeout: 20_000 });
 
 // A test of files alone runs without a document.
 if (typeof window !== 'undefined') Object.assign(window, {

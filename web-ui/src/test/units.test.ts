@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { parseAddress } from '@/features/events/EventTable';
 import { movingAverage, trendOf } from '@/features/metrics/useMetrics';
-import { age, amount, bytes, clock, count, latency, rate } from '@/lib/format';
+import { age, amount, bytes, clock, count, latency, logLine, rate } from '@/lib/format';
 import { translate } from '@/lib/i18n';
 import { en } from '@/lib/i18n/en';
 import { fr } from '@/lib/i18n/fr';
@@ -24,6 +24,13 @@ describe('format', () => {
     expect(bytes(1_500_000, 'en')).toBe('1.5 MB');
     expect(clock(3725)).toBe('01:02:05');
     expect(age(125_000)).toBe('2 min');
+  });
+  it('writes a log line for people, and leaves alone what is none', () => {
+    const line = '{"kafka.topic":"a.b","level":"WARN","message":"Slow","ms":12,"service":"bancaire","timestamp":"2026-01-02T03:04:05.678901Z"}';
+    expect(logLine(line)).toBe('03:04:05.678 WARN Slow kafka.topic=a.b ms=12');
+    expect(logLine('[2026-01-02] INFO started')).toBe('[2026-01-02] INFO started');
+    expect(logLine('{"a":1}')).toBe('{"a":1}');
+    expect(logLine('null')).toBe('null');
   });
   it('never passes an amount through a float', () => {
     expect(amount('1234567890123456.78', 'EUR', 'en')).toBe('1,234,567,890,123,456.78\u00a0€');

@@ -40,37 +40,40 @@ function Graph() {
   const { nodes, edges } = useMemo(() => layout(isNarrow), [isNarrow]);
   const open = useRoute((route) => route.search.get('node'));
   return (
-    <div
-      ref={frame}
-      role="group"
-      aria-label={t('flow.label')}
-      data-tour="flow"
-      data-testid="flow"
-      className={isNarrow ? 'relative h-[40rem]' : 'relative h-full min-h-72'}
-    >
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={NODE_TYPES}
-        edgeTypes={EDGE_TYPES}
-        fitView
-        fitViewOptions={isNarrow ? FIT_NARROW : FIT}
-        minZoom={0.3}
-        maxZoom={3}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        nodesFocusable={false}
-        edgesFocusable={false}
-        elementsSelectable={false}
-        // The page scrolls, not the graph: everything is in sight already.
-        panOnDrag={false}
-        zoomOnScroll={false}
-        zoomOnPinch={false}
-        zoomOnDoubleClick={false}
-        preventScrolling={false}
-        proOptions={{ hideAttribution: true }}
-      />
-      <Legend isNarrow={isNarrow} />
+    <>
+      <div
+        ref={frame}
+        role="group"
+        aria-label={t('flow.label')}
+        data-tour="flow"
+        data-testid="flow"
+        className={isNarrow ? 'relative h-[40rem]' : 'relative h-full min-h-72'}
+      >
+        <ReactFlow
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
+          fitView
+          fitViewOptions={isNarrow ? FIT_NARROW : FIT}
+          minZoom={0.3}
+          maxZoom={3}
+          nodesDraggable={false}
+          nodesConnectable={false}
+          nodesFocusable={false}
+          edgesFocusable={false}
+          elementsSelectable={false}
+          // The page scrolls, not the graph: everything is in sight already.
+          panOnDrag={false}
+          zoomOnScroll={false}
+          zoomOnPinch={false}
+          zoomOnDoubleClick={false}
+          preventScrolling={false}
+          proOptions={{ hideAttribution: true }}
+        />
+        <Legend isNarrow={isNarrow} />
+      </div>
+      {/* Outside the frame: it stands over the figures too, as high as the page. */}
       {open && open in NODES && (
         <NodeDetail
           id={open as NodeId}
@@ -79,7 +82,7 @@ function Graph() {
           }}
         />
       )}
-    </div>
+    </>
   );
 }
 

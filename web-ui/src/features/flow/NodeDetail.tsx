@@ -1,12 +1,12 @@
 /** What a part is, how it is now, what it last wrote into its log, and where its code is. */
 
 import { useQuery } from '@tanstack/react-query';
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 
 import { NODES, type NodeId } from '@/features/flow/graph';
 import { useNodeFigures } from '@/features/flow/useFlowData';
 import { ApiError, labApi } from '@/lib/api';
-import { bytes, count, latency, rate } from '@/lib/format';
+import { bytes, count, latency, logLine, rate } from '@/lib/format';
 import { useT } from '@/lib/i18n';
 import { useHealth, useLab } from '@/lib/queries';
 import { pathOf } from '@/lib/router';
@@ -92,12 +92,17 @@ function Log({ name }: { name: string }) {
     refetchInterval: ({ state }) => (state.error ? false : 2000),
     retry: false,
   });
+  // The newest line is the last one: that is what is shown first.
+  const end = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    if (end.current) end.current.scrollTop = end.current.scrollHeight;
+  }, [data]);
   return (
     <section>
       <h3 className="mb-1 text-xs font-semibold text-ink-2">{t('node.log')}</h3>
       {data && data.lines.length > 0 && (
-        <pre tabIndex={0} aria-label={t('node.log')} className="max-h-72 overflow-auto rounded-md bg-sunk p-2 font-mono text-2xs leading-4">
-          {data.lines.join('\n')}
+        <pre ref={end} tabIndex={0} aria-label={t('node.log')} className="max-h-72 overflow-auto rounded-md bg-sunk p-2 font-mono text-2xs leading-4 [overflow-wrap:anywhere] whitespace-pre-wrap">
+          {data.lines.map(logLine).join('\n')}
         </pre>
       )}
       {data?.lines.length === 0 && <p className="text-ink-3">{t('node.log.empty')}</p>}
