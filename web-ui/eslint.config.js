@@ -11,7 +11,7 @@ const noApp = { regex: '^@/(App|app|main)(/|$)', message: 'app → features → 
 const noClimbing = { regex: '^\\.\\./', message: 'Import across folders by @/…, so that the layers show.' };
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'src/lib/openapi.ts', 'public'] },
+  { ignores: ['dist*', 'node_modules', 'src/lib/openapi.ts', 'public'] },
   ...tseslint.configs.strict,
   hooks.configs.flat['recommended-latest'] ?? hooks.configs['recommended-latest'],
   { rules: { eqeqeq: 'error', 'no-console': 'error' } },

@@ -11,6 +11,8 @@ export default defineConfig({
   resolve: { alias: { '@': '/src' } },
   build: {
     target: 'es2022',
+    // `cargo xtask` builds beside what is served, and puts it in its place when it is done.
+    outDir: process.env.EDALAB_DIST ?? 'dist',
     // The page's policy has no data: for fonts and scripts, so nothing is inlined.
     assetsInlineLimit: 0,
     // The polyfill would be an inline script; every browser of the target has modulepreload.
@@ -27,5 +29,8 @@ export default defineConfig({
     setupFiles: ['src/test/setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
+    // The machine may be busy with something else.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

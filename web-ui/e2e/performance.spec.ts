@@ -1,7 +1,6 @@
 /**
- * How the page bears load: `cargo xtask perf ui`, or EDALAB_PERF=1 npm run e2e -- performance.
- * Measured in the browser itself: long tasks, heap, and the page's share of a core. The figures go
- * to target/edalab/perf-ui.json.
+ * How the page bears load, measured in the browser itself: long tasks, heap, and the page's share of
+ * a core. The figures go to a file; `cargo xtask perf ui` runs this and judges them.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -10,12 +9,11 @@ import { expect, test, type CDPSession, type Page } from '@playwright/test';
 
 import { openPage, startSimulation, stopSimulation } from './page';
 
-const OUT = '../target/edalab/perf-ui.json';
+const OUT = process.env.EDALAB_PERF_OUT ?? '../target/edalab/perf-ui.json';
 const SECONDS = Number(process.env.EDALAB_PERF_SECONDS ?? 60);
 
 // Recording the page would be most of what is measured.
 test.use({ trace: 'off', screenshot: 'off' });
-test.skip(process.env.EDALAB_PERF === undefined, 'measures only when asked: EDALAB_PERF=1');
 
 interface Load {
   rate: number;
@@ -81,12 +79,13 @@ async function measure(page: Page, session: CDPSession, rate: number, seconds: n
   };
 }
 
-test('at 1,000 events per second the page stays smooth and its heap flat', async ({ page, request }) => {
+test('the page under 100 and under 1,000 events per second', async ({ page, request }) => {
   test.setTimeout((3 * SECONDS + 90) * 1000);
   const loaded = Date.now();
   await openPage(page);
   await expect(page.getByTestId('start').or(page.getByTestId('stop'))).toBeVisible();
-  const interactiveMs = await page.evaluate(() => performance.getEntriesByType('navigation')[0]?.toJSON().domInteractive as number);
+  // Nothing is painted before the page's script has made it: then it can be used.
+  const interactiveMs = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN);
   const session = await page.context().newCDPSession(page);
   // In the thread's own time: what other programs take from the machine is not the page's.
   await session.send('Performance.enable', { timeDomain: 'threadTicks' });
@@ -101,10 +100,4 @@ test('at 1,000 events per second the page stays smooth and its heap flat', async
   }
   mkdirSync('../target/edalab', { recursive: true });
   writeFileSync(OUT, `${JSON.stringify({ interactive_ms: interactiveMs, opened_ms: Date.now() - loaded, loads }, null, 2)}\n`);
-  console.log(JSON.stringify(loads, null, 2));
-  const [calm, busy] = loads as [Load, Load];
-  expect(interactiveMs).toBeLessThan(1000);
-  expect(calm.cpu_share).toBeLessThan(0.25);
-  expect(busy.longest_task_ms).toBeLessThan(100);
-  expect(busy.heap_end_mb - busy.heap_start_mb).toBeLessThan(5);
 });

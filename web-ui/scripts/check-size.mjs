@@ -4,8 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const LIMIT_KB = 250;
-const folder = new URL('../dist/assets/', import.meta.url);
-const html = readFileSync(new URL('../dist/index.html', import.meta.url), 'utf8');
+const dist = new URL(`../${process.env.EDALAB_DIST ?? 'dist'}/`, import.meta.url);
+const folder = new URL('assets/', dist);
+const html = readFileSync(new URL('index.html', dist), 'utf8');
 let first = 0;
 let total = 0;
 for (const name of readdirSync(folder).filter((file) => file.endsWith('.js'))) {

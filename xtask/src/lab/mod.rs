@@ -3,13 +3,14 @@
 //! Everything that changes a lab goes through here, under its lock, and is written down at once:
 //! whatever happens to xtask, the next run knows what there is to stop. [`platform`] decides what the
 //! infrastructure runs on, [`prepare`] ports and passwords; [`start`] runs the parts' starts
-//! concurrently, [`stop`] ends them.
+//! concurrently, [`stop`] ends them. A [`temporary`] lab is a command's own.
 
 mod interrupt;
 mod platform;
 mod prepare;
 mod start;
 mod stop;
+pub mod temporary;
 
 use std::collections::BTreeMap;
 use std::fmt;

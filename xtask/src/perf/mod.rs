@@ -1,13 +1,15 @@
 //! Measurements, each against a baseline in the same run: machines are shared and noisy, so a
 //! figure by itself says little.
 //!
-//! One module per benchmark ([`sink`], [`registry`]); [`machine`] is what they ran on, [`report`] what they found.
+//! One module per benchmark ([`sink`], [`registry`], [`gateway`], [`ui`]); [`machine`] is what they ran on, [`report`] what they found.
 
 pub mod deposits;
+pub mod gateway;
 pub mod machine;
 pub mod registry;
 pub mod report;
 pub mod sink;
+pub mod ui;
 
 use serde::Serialize;
 

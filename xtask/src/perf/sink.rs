@@ -7,7 +7,6 @@
 //! tables begin alike and grow alike. A checkpoint before each timed part keeps what came before
 //! out of it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -379,29 +378,4 @@ struct Drained {
     /// Its last commit was seen.
     last: DateTime<Utc>,
     cpu_ms: CpuMs,
-}
-
-/// A folder for a lab of its own, which PostgreSQL's user can enter.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn temporary_lab(ctx: &Context) -> anyhow::Result<Context> {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = std::env::temp_dir().join(format!("edalab-perf-{}", std::process::id()));
-    let failed = || format!("failed to make {}", dir.display());
-    std::fs::create_dir_all(&dir).with_context(failed)?;
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&dir, mode).with_context(failed)?;
-    Ok(Context {
-        lab_dir: dir,
-        ..ctx.clone()
-    })
-}
-
-/// Removes what [`temporary_lab`] made, once the lab is down.
-///
-/// # Errors
-/// When something of it stays.
-pub fn remove_temporary(dir: &Path) -> anyhow::Result<()> {
-    std::fs::remove_dir_all(dir).with_context(|| format!("failed to remove {}", dir.display()))
 }

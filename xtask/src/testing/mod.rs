@@ -1,10 +1,11 @@
 //! Builds and runs the workspace's tests: [`suites`] finds and runs them, [`libtest`] understands
-//! them, [`needs`] says what this machine cannot run, [`report`] tells it all.
+//! them, [`ui`] runs the page's; [`needs`] says what this machine cannot run, [`report`] tells it all.
 
 pub mod libtest;
 pub mod needs;
 pub mod report;
 pub mod suites;
+pub mod ui;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -33,16 +34,15 @@ pub async fn run(
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
     let mut report = Report::new(ctx);
-    let rust = groups.iter().any(|group| *group != Group::Ui);
-    if rust {
+    let needs = Needs::find(ctx).await;
+    if groups.iter().any(|group| *group != Group::Ui) {
         let suites = build(ctx, stop).await?;
-        let needs = Needs::find(ctx).await;
         for suite in suites.iter().filter(|suite| groups.contains(&suite.group)) {
             run_suite(ctx, suite, filter, &needs, &mut report, stop)?;
         }
     }
     if groups.contains(&Group::Ui) && filter.is_none() {
-        needs::run_ui(ctx, &mut report, stop).await?;
+        ui::run(ctx, &needs, &mut report, stop).await?;
     }
     report.took = began.elapsed();
     Ok(report)

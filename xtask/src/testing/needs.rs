@@ -5,17 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::process::Command;
-use tokio_util::sync::CancellationToken;
 
-use super::report::{NotRun, Report};
-use super::suites::Group;
 use crate::Context;
-use crate::junit::{Case, Outcome, Suite};
 use crate::verbs::doctor;
+use crate::{npm, page};
 
 /// A question that a daemon does not answer within this time has no answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,13 +59,15 @@ impl Needs {
                 (reason, "install and start Docker".to_owned()),
             );
         }
-        if !answers("node", &["--version"]).await {
-            let reason = "Node was not found".to_owned();
-            missing.insert(Need::Node, (reason, "apt install nodejs npm".to_owned()));
+        if let Some(dir) = page::folder(ctx)
+            && let Err(e) = npm::check_node(&dir).await
+        {
+            missing.insert(Need::Node, (e.reason, e.remedy));
         }
-        if !answers("chromium", &["--version"]).await {
+        if page::chromium().await.is_none() {
             let reason = "Chromium was not found".to_owned();
-            missing.insert(Need::Chromium, (reason, "apt install chromium".to_owned()));
+            let remedy = "apt install chromium, or name yours in CHROMIUM".to_owned();
+            missing.insert(Need::Chromium, (reason, remedy));
         }
         Self(missing)
     }
@@ -90,77 +88,6 @@ async fn answers(program: &str, args: &[&str]) -> bool {
         .kill_on_drop(true)
         .status();
     matches!(tokio::time::timeout(PATIENCE, run).await, Ok(Ok(status)) if status.success())
-}
-
-/// The web page's own tests, where there is a page.
-///
-/// # Errors
-/// When npm cannot be started, or at an interruption.
-pub async fn run_ui(
-    ctx: &Context,
-    report: &mut Report,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let dir = ctx.root.join("web-ui");
-    if !dir.join("package.json").is_file() {
-        ctx.out
-            .line("ui: this tree has no web page yet, so there is nothing to test");
-        return Ok(());
-    }
-    if !answers("node", &["--version"]).await || !answers("npm", &["--version"]).await {
-        let remedy = "apt install nodejs npm";
-        report
-            .not_run
-            .push(NotRun::new("web-ui", "Node or npm was not found", remedy));
-        return Ok(());
-    }
-    let began = Instant::now();
-    let mut cases = Vec::new();
-    for args in [&["ci"][..], &["test"]] {
-        let name = format!("npm {}", args.join(" "));
-        let step = ctx.out.step("ui", format_args!("runs {name}"));
-        let started = Instant::now();
-        let output = Command::new("npm")
-            .args(args)
-            .current_dir(&dir)
-            .env("CI", "true")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::select! {
-            output = output => output.with_context(|| format!("failed to run {name}"))?,
-            () = stop.cancelled() => anyhow::bail!("interrupted"),
-        };
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        std::fs::write(report.log(&name), &text).context("failed to write npm's output")?;
-        let passed = output.status.success();
-        cases.push(Case {
-            name: name.clone(),
-            took: Some(started.elapsed()),
-            outcome: if passed {
-                Outcome::Passed
-            } else {
-                Outcome::Failed(text)
-            },
-        });
-        if passed {
-            step.done(format_args!("{name} passed"));
-        } else {
-            step.fail(format_args!("{name} FAILED"));
-            break;
-        }
-    }
-    let suite = Suite {
-        name: "web-ui".into(),
-        cases,
-    };
-    report.add(Group::Ui, suite, began.elapsed());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -169,10 +169,10 @@ impl Report {
     }
 
     /// # Errors
-    /// When a test failed, or nothing was run.
+    /// When a test failed, or none has the name that was asked for.
     pub fn check(&self) -> anyhow::Result<()> {
         let failed = self.failed();
-        anyhow::ensure!(failed == 0, "{failed} tests failed");
+        anyhow::ensure!(failed == 0, "{failed} failed");
         anyhow::ensure!(
             self.passed() > 0 || self.suites.is_empty(),
             "no test has that name"

@@ -15,6 +15,7 @@ use crate::components::kafka::Java;
 use crate::components::postgres::server_account;
 use crate::ports;
 use crate::process;
+use crate::{npm, page};
 
 /// Measured: the whole lab at rest, and some for a simulation and the compiler beside it.
 const MEMORY_MB: u64 = 1_500;
@@ -133,13 +134,8 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
     findings.extend([server_user(), memory(), disk(ctx)]);
     findings.extend(Part::ALL.map(|part| port(ctx, part)));
     let mut optional = [
-        tool(
-            "node",
-            &["--version"],
-            "Node",
-            "only the web page will need it",
-            &[],
-        ),
+        node(ctx).await,
+        chromium().await,
         tool(
             "docker",
             &["--version"],
@@ -245,6 +241,28 @@ async fn java() -> Finding {
             format!("{e:#}"),
             "apt install openjdk-17-jre-headless, or set JAVA_HOME",
             &["openjdk-17-jre-headless"],
+        ),
+    }
+}
+
+async fn node(ctx: &Context) -> Finding {
+    match npm::check_node(&ctx.root.join("web-ui")).await {
+        Ok(()) => ok("Node", "it builds the web page"),
+        Err(e) => {
+            let remedy = format!("only the web page needs it: {}", e.remedy);
+            missing("Node", e.reason, remedy, &[])
+        }
+    }
+}
+
+async fn chromium() -> Finding {
+    match page::chromium().await {
+        Some(program) => ok("Chromium", program.display().to_string()),
+        None => missing(
+            "Chromium",
+            "chromium was not found",
+            "only the web page's tests need it: apt install chromium",
+            &["chromium"],
         ),
     }
 }

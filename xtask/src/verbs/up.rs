@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::builder::RangedU64ValueParser;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::Context;
 use crate::components::Part;
 use crate::components::broker::BrokerChoice;
 use crate::lab::{self, UpOptions, on_ctrl_c};
+use crate::page;
 use crate::state::{ComponentState, LabState};
 
 #[derive(Debug, clap::Args)]
@@ -142,11 +144,24 @@ pub async fn run(ctx: &Context, args: &UpArgs) -> anyhow::Result<()> {
     options.brokers = args.brokers;
     options.container_services = args.services.map(|hosting| hosting == Hosting::Container);
     let stop = options.stop.clone();
+    // Beside the lab's start; given up when that fails.
+    let page = options.build.then(|| {
+        let ctx = ctx.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move { page::ensure(&ctx).await }))
+    });
     let lab = lab::up(ctx, options).await?;
+    if !ctx.json {
+        print_summary(&lab, all_run, began.elapsed());
+    }
+    // The lab is ready; its page may need some more seconds the first time.
+    if let Some(page) = page {
+        tokio::select! {
+            _ = page => {}
+            () = stop.cancelled() => {}
+        }
+    }
     if ctx.json {
         ctx.print_json(&super::status::report(Some(lab.clone())).await)?;
-    } else {
-        print_summary(&lab, all_run, began.elapsed());
     }
     if args.detach || all_run {
         return Ok(());
@@ -161,6 +176,7 @@ fn print_summary(lab: &LabState, all_run: bool, took: Duration) {
     } else {
         println!("\nThe lab is ready after {:.1} s:", took.as_secs_f64());
     }
+    println!("  page       {}/", lab.gateway_url());
     for component in &lab.components {
         println!("  {:10} {}", component.name, component.url);
     }
