@@ -23,6 +23,7 @@ pub struct Lab {
     bin: PathBuf,
     ports: Vec<(&'static str, u16)>,
     backend: &'static str,
+    env: Vec<(String, String)>,
     /// Ends the lab when this process is gone: its standard input closes with us.
     _guard: Child,
 }
@@ -107,6 +108,7 @@ impl Lab {
             bin,
             ports,
             backend: "embedded",
+            env: Vec::new(),
             _guard: guard,
         }
     }
@@ -115,6 +117,13 @@ impl Lab {
     #[must_use]
     pub fn on(mut self, backend: &'static str) -> Lab {
         self.backend = backend;
+        self
+    }
+
+    /// The same with a variable in the environment of its commands.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Lab {
+        self.env.push((name.to_owned(), value.into()));
         self
     }
 
@@ -134,6 +143,7 @@ impl Lab {
                 port.to_string(),
             );
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

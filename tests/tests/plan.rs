@@ -110,10 +110,10 @@ fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
         "# The plan's tests\n\nEvery `Test…` name of the original plan and the Rust test that \
          carries it.\nGenerated: `UPDATE=1 cargo test -p tests --test plan`.\n",
     );
-    let mut current = 0;
+    let mut current = None;
     for (phase, name) in names() {
-        if phase != current {
-            current = phase;
+        if current != Some(phase) {
+            current = Some(phase);
             write!(
                 page,
                 "\n## Phase {phase}\n\n| plan | test | file |\n|---|---|---|\n"

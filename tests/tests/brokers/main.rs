@@ -28,11 +28,13 @@ fn does_what_the_table_says(broker: &str, expected: fn(&Row) -> bool) {
 }
 
 #[test]
+#[ignore = "needs java"]
 fn kafka_does_what_the_table_says() {
     does_what_the_table_says("kafka", |row| row.kafka);
 }
 
 #[test]
+#[ignore = "needs light"]
 fn the_light_broker_does_what_the_table_says() {
     does_what_the_table_says("light", |row| row.light);
 }

@@ -1,11 +1,12 @@
 //! What goes wrong around the daemon: each named in one line, and nothing left behind.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{container, docker, interrupt, lab, owned};
+use crate::support::{changed_catalogue, container, docker, interrupt, lab, owned};
 use tests::{Lab, Ran, until};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -52,25 +53,64 @@ fn a_daemon_that_cannot_be_had_is_named_with_the_way_out() {
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     let host = format!("unix://{}", dead.display());
     refused(&with_host(&lab, &host, &INFRA_UP), "no daemon listens");
-    // Something answers, but no daemon.
-    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = format!("tcp://{}", registry.local_addr().unwrap());
-    let answering = std::thread::spawn(move || {
-        use std::io::{Read, Write};
-        let (mut stream, _) = registry.accept().unwrap();
-        let _ = stream.read(&mut [0; 1024]);
-        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-    });
-    refused(
-        &with_host(&lab, &host, &INFRA_UP),
-        "does not answer as a daemon does",
+    // Something answers, but no daemon, or one of long ago.
+    let old = r#"{"ApiVersion":"1.24","Version":"1.12.6"}"#;
+    let old = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{old}",
+        old.len()
     );
-    answering.join().unwrap();
+    let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned();
+    for (answer, why) in [
+        (none, "does not answer as a daemon does"),
+        (old, "is too old: it speaks API 1.24, and 1.40 is needed"),
+    ] {
+        let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = format!("tcp://{}", registry.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            let (mut stream, _) = registry.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        refused(&with_host(&lab, &host, &INFRA_UP), why);
+        answering.join().unwrap();
+    }
     assert!(
         began.elapsed() < Duration::from_secs(20),
         "a dead daemon is known at once"
     );
     assert!(!lab.dir().join("state.json").exists());
+}
+
+/// As a user who is not in the socket's group.
+#[test]
+#[ignore = "needs docker"]
+fn a_daemon_that_one_may_not_use_says_what_to_do() {
+    let lab = Lab::prepare("docker-forbidden").on("docker");
+    let socket = lab.dir().join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o000)).unwrap();
+    let catalogue = lab.dir().join("images.toml");
+    std::fs::write(&catalogue, changed_catalogue("memory_mb", "memory_mb")).unwrap();
+    // Where the tests are built others may not look.
+    let xtask = lab.dir().join("xtask");
+    std::fs::copy(lab.command(&[]).get_program(), &xtask).unwrap();
+    let mut command = Command::new(&xtask);
+    command
+        .args(["images", "list"])
+        .current_dir("/")
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .env("EDALAB_IMAGES_FILE", catalogue);
+    // Root may everything.
+    if std::fs::metadata(&socket).unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    let output = command.output().expect("it can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("usermod -aG docker"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -47,10 +47,10 @@ impl Drop for Registry {
 }
 
 /// A tiny image, gone again at the end.
-struct Tiny(String);
+pub struct Tiny(String);
 
 impl Tiny {
-    fn new(reference: &str, dir: &Path) -> Self {
+    pub fn new(reference: &str, dir: &Path) -> Self {
         let root = dir.join("root");
         std::fs::create_dir_all(&root).unwrap();
         std::fs::write(root.join("name"), reference).unwrap();
@@ -84,7 +84,7 @@ impl Drop for Tiny {
 }
 
 /// A catalogue with one image in it.
-fn catalogue(dir: &Path, image: &str, digest: &str, offline: Option<&str>) -> PathBuf {
+pub fn catalogue(dir: &Path, image: &str, digest: &str, offline: Option<&str>) -> PathBuf {
     let offline = offline.map_or(String::new(), |tag| format!("offline = '{tag}'\n"));
     let text = format!(
         "[tiny]\nrole = 'a test'\nimage = '{image}'\ndigest = '{digest}'\n{offline}port = 1\n\
@@ -95,7 +95,7 @@ fn catalogue(dir: &Path, image: &str, digest: &str, offline: Option<&str>) -> Pa
     path
 }
 
-fn images(lab: &Lab, catalogue: &Path, mirror: Option<&str>, args: &[&str]) -> Ran {
+pub fn images(lab: &Lab, catalogue: &Path, mirror: Option<&str>, args: &[&str]) -> Ran {
     let mut command = lab.command(&[&["images"], args].concat());
     command
         .env("EDALAB_IMAGES_FILE", catalogue)
@@ -111,10 +111,10 @@ fn images(lab: &Lab, catalogue: &Path, mirror: Option<&str>, args: &[&str]) -> R
     }
 }
 
-const NOWHERE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+pub const NOWHERE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 #[test]
-#[ignore = "needs docker"]
+#[ignore = "needs registry"]
 fn an_image_is_pulled_by_digest_and_another_digest_is_refused() {
     let lab = Lab::prepare("docker-pull").on("docker");
     let dir = lab.dir().to_owned();

@@ -3,9 +3,11 @@
 //! a label; nothing else in the daemon is touched.
 
 mod brokers;
+mod daemon;
 mod external;
 mod failures;
 mod images;
+mod infra;
 mod lifecycle;
 mod support;
 mod workers;

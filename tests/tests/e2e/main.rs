@@ -5,8 +5,6 @@
 mod bad_input;
 mod flux;
 mod kill;
-// Needs the light broker, which takes a quarter of an hour to build for the first time.
-#[cfg(feature = "light")]
 mod light;
 mod poison;
 mod verbs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tests::{Lab, until};
+use tests::{Lab, Ran, until};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Processes that carry this lab's marker in their environment.
@@ -75,14 +75,12 @@ async fn watch(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_simulate_watch_verify_down() {
-    whole_walk("walk", &[]).await;
+    whole_walk(Lab::prepare("walk")).await;
 }
 
-/// `broker` is what the first `up` is told about its choice; the later ones find its data.
-pub async fn whole_walk(name: &str, broker: &[&str]) {
-    let lab = Lab::prepare(name);
-    lab.xtask(&[&["up", "--detach", "--no-build"], broker].concat())
-        .success();
+/// In a lab that was not started yet. Returns what the first `up` said.
+pub async fn whole_walk(lab: Lab) -> Ran {
+    let first = lab.xtask(&["up", "--detach", "--no-build"]).success();
 
     let again = lab.xtask(&["up", "--detach", "--no-build"]).success();
     assert!(
@@ -139,4 +137,5 @@ pub async fn whole_walk(name: &str, broker: &[&str]) {
         .map(|entries| entries.flatten().map(|e| e.file_name()).collect())
         .unwrap_or_default();
     assert!(left.is_empty(), "clean leaves nothing: {left:?}");
+    first
 }

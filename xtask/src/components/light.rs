@@ -35,26 +35,35 @@ impl Light {
     /// # Errors
     /// With the compiler's own words.
     pub async fn prepare(ctx: &Context, step: &Step) -> anyhow::Result<Self> {
+        if let Some(found) = Self::find(ctx)? {
+            return Ok(found);
+        }
+        let sources = sources(ctx);
+        let program = cached(ctx)?;
+        let cache = cache(ctx);
+        let waiting = |pid: &str| step.update(format_args!("waits for pid {pid}, which builds it"));
+        let _lock = Lock::take(&cache, BUILD_PATIENCE, waiting).await?;
+        if !program.is_file() {
+            let built = build(ctx, &sources, &cache.join("target"), step).await?;
+            keep(&built, &program)?;
+        }
+        Ok(Self { program })
+    }
+
+    /// The same without building.
+    ///
+    /// # Errors
+    /// When its sources cannot be read.
+    pub fn find(ctx: &Context) -> anyhow::Result<Option<Self>> {
         if let Some(dir) = std::env::var_os("EDALAB_BIN_DIR").filter(|dir| !dir.is_empty()) {
             let program = std::path::absolute(Path::new(&dir).join("broker"))
                 .context("failed to resolve EDALAB_BIN_DIR")?;
             if program.is_file() {
-                return Ok(Self { program });
+                return Ok(Some(Self { program }));
             }
         }
-        let sources = ctx.root.join("services/broker");
-        let cache = ctx.cache_dir.join("broker");
-        let program = cache.join(format!("broker-{}", &key(&sources)?[..12]));
-        if !program.is_file() {
-            let waiting =
-                |pid: &str| step.update(format_args!("waits for pid {pid}, which builds it"));
-            let _lock = Lock::take(&cache, BUILD_PATIENCE, waiting).await?;
-            if !program.is_file() {
-                let built = build(ctx, &sources, &cache.join("target"), step).await?;
-                keep(&built, &program)?;
-            }
-        }
-        Ok(Self { program })
+        let program = cached(ctx)?;
+        Ok(program.is_file().then_some(Self { program }))
     }
 
     /// Starts it on the lab's data.
@@ -76,6 +85,19 @@ impl Light {
         let identity = launch.spawn(&site.ctx.lab_dir)?;
         Ok(site.record(Part::Kafka, &identity, site.lab.kafka_bootstrap()))
     }
+}
+
+fn sources(ctx: &Context) -> PathBuf {
+    ctx.root.join("services/broker")
+}
+
+fn cache(ctx: &Context) -> PathBuf {
+    ctx.cache_dir.join("broker")
+}
+
+/// Where the binary of these sources is, once it was built.
+fn cached(ctx: &Context) -> anyhow::Result<PathBuf> {
+    Ok(cache(ctx).join(format!("broker-{}", &key(&sources(ctx))?[..12])))
 }
 
 fn data(ctx: &Context) -> PathBuf {

@@ -223,7 +223,7 @@ pub async fn load(
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => drop(event.context("failed to load the images")?),
+                Some(event) => drop(event.map_err(refused)?),
                 None => break,
             },
             Ok(()) = told.changed() => {
@@ -237,6 +237,17 @@ pub async fn load(
         note(ctx, daemon, image).await?;
     }
     Ok(manifest)
+}
+
+/// What the daemon's refusal means for the user. What it had loaded before it removes by itself.
+fn refused(error: bollard::errors::Error) -> anyhow::Error {
+    let text = error.to_string();
+    if text.contains("no space left") {
+        return anyhow::anyhow!(
+            "the daemon's disk is full (`docker system df` shows what takes the room): {text}"
+        );
+    }
+    anyhow::anyhow!("failed to load the images: {text}")
 }
 
 /// Looks the loaded image up and remembers what it stands for.

@@ -34,15 +34,15 @@ pub async fn run(
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
     let mut report = Report::new(ctx);
-    let needs = Needs::find(ctx).await;
+    let mut needs = Needs::new(ctx, report.strict);
     if groups.iter().any(|group| *group != Group::Ui) {
         let suites = build(ctx, stop).await?;
         for suite in suites.iter().filter(|suite| groups.contains(&suite.group)) {
-            run_suite(ctx, suite, filter, &needs, &mut report, stop)?;
+            run_suite(ctx, suite, filter, &mut needs, &mut report, stop).await?;
         }
     }
     if groups.contains(&Group::Ui) && filter.is_none() {
-        ui::run(ctx, &needs, &mut report, stop).await?;
+        ui::run(ctx, &mut needs, &mut report, stop).await?;
     }
     report.took = began.elapsed();
     Ok(report)
@@ -76,20 +76,20 @@ async fn build(ctx: &Context, stop: &CancellationToken) -> anyhow::Result<Vec<Su
     }
 }
 
-fn run_suite(
+async fn run_suite(
     ctx: &Context,
     suite: &Suite,
     filter: Option<&str>,
-    needs: &Needs,
+    needs: &mut Needs<'_>,
     report: &mut Report,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     if suite.needs_lab
-        && let Some((reason, remedy)) = needs.missing(Need::Lab)
+        && let Some((reason, remedy)) = needs.missing(Need::Lab).await
     {
         report
             .not_run
-            .push(NotRun::new(&suite.name, reason, remedy));
+            .push(NotRun::new(&suite.name, &reason, &remedy));
         return Ok(());
     }
     let suite = match filter {
@@ -102,11 +102,15 @@ fn run_suite(
     let log = report.log(&suite.name);
     let mut ran = suite.run(&log, &step, stop)?;
     // What is left out by default because it needs something: here it may be there.
-    let possible = ran.tests.iter().filter(|test| match &test.outcome {
-        Outcome::Ignored(reason) => Need::of(reason).is_some_and(|n| needs.missing(n).is_none()),
-        _ => false,
-    });
-    let possible: BTreeSet<String> = possible.map(|test| test.name.clone()).collect();
+    let mut possible = BTreeSet::new();
+    for test in &ran.tests {
+        if let Outcome::Ignored(reason) = &test.outcome
+            && let Some(need) = Need::of(reason)
+            && needs.missing(need).await.is_none()
+        {
+            possible.insert(test.name.clone());
+        }
+    }
     if !possible.is_empty() {
         let log = report.log(&format!("{} with more", suite.name));
         let second = suite.only_ignored(&possible).run(&log, &step, stop)?;
@@ -134,7 +138,7 @@ fn run_suite(
             suite.name
         ));
     }
-    note_ignored(&suite.name, &ran.tests, needs, report);
+    note_ignored(&suite.name, &ran.tests, needs, report).await;
     let cases = ran.tests.into_iter().map(case);
     report.add(
         suite.group,
@@ -148,7 +152,7 @@ fn run_suite(
 }
 
 /// Tests that were left out, by reason: one line each, however many there are.
-fn note_ignored(suite: &str, tests: &[Test], needs: &Needs, report: &mut Report) {
+async fn note_ignored(suite: &str, tests: &[Test], needs: &mut Needs<'_>, report: &mut Report) {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for test in tests {
         if let Outcome::Ignored(reason) = &test.outcome {
@@ -156,9 +160,12 @@ fn note_ignored(suite: &str, tests: &[Test], needs: &Needs, report: &mut Report)
         }
     }
     for (reason, names) in by_reason {
-        let missing = Need::of(reason).and_then(|need| needs.missing(need));
-        let (reason, remedy) = match missing {
-            Some((reason, remedy)) => (reason, remedy),
+        let missing = match Need::of(reason) {
+            Some(need) => needs.missing(need).await,
+            None => None,
+        };
+        let (reason, remedy) = match &missing {
+            Some((reason, remedy)) => (reason.as_str(), remedy.as_str()),
             None if reason.is_empty() => ("it is marked as ignored", "take the mark away"),
             None => (reason, ""),
         };

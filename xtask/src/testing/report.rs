@@ -20,7 +20,7 @@ pub struct Report {
     pub not_run: Vec<NotRun>,
     pub took: Duration,
     /// Nothing may be left out.
-    strict: bool,
+    pub strict: bool,
 }
 
 /// Tests that this machine cannot run.

@@ -19,10 +19,11 @@ use crate::cargo::{self, Artifact};
 use crate::output::Step;
 use crate::process::Identity;
 
-/// Labs that one binary's tests may run at the same time. Each end-to-end scenario has a lab of
+/// Labs that one binary's tests may run at the same time. Each test of [`LAB_PER_TEST`] has a lab of
 /// its own, with a JVM: more of them at once take their time from each other, and half a gigabyte
 /// each.
 const LABS_AT_ONCE: usize = 2;
+const LAB_PER_TEST: [&str; 3] = ["e2e", "docker", "brokers"];
 /// A test process that was told to stop, or a lab that is being stopped, has this long.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -105,9 +106,10 @@ fn suite(artifact: &Artifact) -> Option<Suite> {
         "bin" => (format!("{package} (bin {target})"), Group::Unit),
         _ => (format!("{package} (lib)"), Group::Unit),
     };
-    let threads = match group {
-        Group::E2e => format!("--test-threads={}", cores().min(LABS_AT_ONCE)),
-        _ => format!("--test-threads={}", cores()),
+    let threads = if kind == "test" && LAB_PER_TEST.contains(&target.as_str()) {
+        format!("--test-threads={}", cores().min(LABS_AT_ONCE))
+    } else {
+        format!("--test-threads={}", cores())
     };
     Some(Suite {
         name,

@@ -27,16 +27,16 @@ const IN_BROWSER: &str = "web-ui in a browser";
 /// When npm cannot be started, no lab comes up, or at an interruption.
 pub async fn run(
     ctx: &Context,
-    needs: &Needs,
+    needs: &mut Needs<'_>,
     report: &mut Report,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(dir) = page::folder(ctx) else {
         return Ok(());
     };
-    if let Some((reason, remedy)) = needs.missing(Need::Node) {
+    if let Some((reason, remedy)) = needs.missing(Need::Node).await {
         for suite in [ALONE, IN_BROWSER] {
-            report.not_run.push(NotRun::new(suite, reason, remedy));
+            report.not_run.push(NotRun::new(suite, &reason, &remedy));
         }
         return Ok(());
     }
@@ -64,8 +64,8 @@ pub async fn run(
     end(step, ALONE, &cases);
     add(report, ALONE, cases, began);
     for need in [Need::Chromium, Need::Lab] {
-        if let Some((reason, remedy)) = needs.missing(need) {
-            let not_run = NotRun::new(IN_BROWSER, reason, remedy);
+        if let Some((reason, remedy)) = needs.missing(need).await {
+            let not_run = NotRun::new(IN_BROWSER, &reason, &remedy);
             report.not_run.push(not_run);
             return Ok(());
         }

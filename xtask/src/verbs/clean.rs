@@ -12,8 +12,9 @@ use crate::process;
 use crate::state::{ComponentState, LabMemory, LabState};
 
 /// Everything that a lab writes into its folder. The lock goes last: it is held meanwhile.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "kafka",
+    "broker",
     "postgres",
     "logs",
     "state.json",
@@ -126,6 +127,7 @@ mod tests {
         let lab = dir.path().join("lab");
         let outside = dir.path().join("outside");
         std::fs::create_dir_all(lab.join("kafka/data")).unwrap();
+        std::fs::create_dir_all(lab.join("broker")).unwrap();
         std::fs::create_dir_all(outside.join("data")).unwrap();
         std::fs::write(lab.join("lock"), "").unwrap();
         let memory = LabMemory {
@@ -135,7 +137,7 @@ mod tests {
         memory.save(&lab).unwrap();
         std::fs::write(lab.join("notes.txt"), "mine").unwrap();
         let removed = remove_all(&lab).unwrap();
-        assert_eq!(removed.len(), 4, "{removed:?}");
+        assert_eq!(removed.len(), 5, "{removed:?}");
         assert!(!outside.exists());
         let left: Vec<_> = std::fs::read_dir(&lab).unwrap().flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");

@@ -3,6 +3,8 @@
 //! Nothing here is fatal for another verb: each names what it misses by itself. This page shows
 //! all of it at once, and `--fix` installs what needs root.
 
+mod containers;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,9 +80,18 @@ pub async fn run(ctx: &Context, args: &DoctorArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a lab cannot do without and this machine lacks, and how to get it.
-pub async fn missing_for_a_lab(ctx: &Context) -> Option<(String, String)> {
-    let findings = [java().await, kafka(ctx), postgres(ctx), server_user()];
+/// What no lab can do without, whatever its broker, and how to get it.
+pub fn missing_for_a_lab(ctx: &Context) -> Option<(String, String)> {
+    lacking(vec![postgres(ctx), server_user()])
+}
+
+/// What Apache Kafka needs, and how to get it. The light broker needs none of it.
+pub async fn missing_for_kafka(ctx: &Context) -> Option<(String, String)> {
+    lacking(vec![java().await, kafka(ctx)])
+}
+
+/// The reasons and the remedies of what is missing among these.
+fn lacking(findings: Vec<Finding>) -> Option<(String, String)> {
     let missing: Vec<Finding> = findings
         .into_iter()
         .filter(|finding| finding.verdict == Verdict::Missing)
@@ -127,8 +138,8 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
             "apt install libssl-dev pkg-config",
             &["libssl-dev", "pkg-config"],
         ),
-        java().await,
-        kafka(ctx),
+        without(java().await),
+        without(kafka(ctx)),
         postgres(ctx),
     ];
     findings.extend([server_user(), memory(), disk(ctx)]);
@@ -140,7 +151,7 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
             "docker",
             &["--version"],
             "Docker",
-            "only the Docker backend will need it",
+            "only the Docker backend needs it: apt install docker.io",
             &[],
         ),
     ];
@@ -150,7 +161,23 @@ async fn examine(ctx: &Context) -> Vec<Finding> {
         }
     }
     findings.extend(optional);
+    findings.push(containers::memory(ctx).await);
     findings
+}
+
+/// What only real Kafka needs: the light broker takes its place.
+fn without(finding: Finding) -> Finding {
+    if finding.verdict != Verdict::Missing {
+        return finding;
+    }
+    Finding {
+        verdict: Verdict::Note,
+        remedy: format!(
+            "{}; without it the lab runs on the light broker",
+            finding.remedy
+        ),
+        ..finding
+    }
 }
 
 fn ok(name: &'static str, found: impl Into<String>) -> Finding {

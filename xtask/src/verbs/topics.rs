@@ -1,7 +1,7 @@
 //! `topics`: the broker's topics, where they end, and how far their readers are behind.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chassis::config::KafkaConfig;
@@ -13,6 +13,7 @@ use schemas::{EventType, PARTITIONS, TopicSpec};
 use serde::Serialize;
 
 use crate::Context;
+use crate::state::LabState;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -89,7 +90,8 @@ impl Topic {
 }
 
 pub async fn run(ctx: &Context, args: &TopicsArgs) -> anyhow::Result<()> {
-    let kafka = ctx.lab()?.kafka();
+    let lab = ctx.lab()?;
+    let kafka = lab.kafka();
     match &args.verb {
         TopicsVerb::List { internal } => {
             let topics = topics(&kafka, None).await?;
@@ -100,7 +102,7 @@ pub async fn run(ctx: &Context, args: &TopicsArgs) -> anyhow::Result<()> {
             name,
             partitions,
             retention_ms,
-        } => create(ctx, &kafka, name, *partitions, *retention_ms).await,
+        } => create(ctx, &lab, name, *partitions, *retention_ms).await,
         TopicsVerb::Describe { name } => {
             let topics = topics(&kafka, Some(name)).await?;
             let topic = topics.into_iter().next().with_context(|| {
@@ -257,9 +259,10 @@ fn numbers(numbers: &[i32]) -> String {
     texts.join(",")
 }
 
+/// With as many copies as the lab's own topics have.
 async fn create(
     ctx: &Context,
-    kafka: &KafkaConfig,
+    lab: &LabState,
     name: &str,
     partitions: i32,
     retention_ms: Option<i64>,
@@ -270,14 +273,31 @@ async fn create(
         partitions,
         retention_ms,
     };
-    let created = ensure_topics(kafka, &[spec], 1).await?;
+    let kafka = lab.kafka();
+    let created = ensure_topics(&kafka, &[spec], lab.replication()).await?;
     anyhow::ensure!(!created.is_empty(), "the topic {name} exists already");
     if ctx.json {
-        let mut topics = topics(kafka, Some(name)).await?;
-        return ctx.print_json(&topics.pop());
+        return ctx.print_json(&known(&kafka, name).await?);
     }
     println!("Created {name} with {partitions} partitions");
     Ok(())
+}
+
+/// A topic that was just made: of several brokers not every one knows it at once.
+async fn known(kafka: &KafkaConfig, name: &str) -> anyhow::Result<Topic> {
+    let began = Instant::now();
+    loop {
+        let found = topics(kafka, Some(name)).await;
+        match found.map(|mut topics| topics.pop()) {
+            Ok(Some(topic)) if !topic.partitions.is_empty() => return Ok(topic),
+            Err(e) if began.elapsed() > TIMEOUT => return Err(e),
+            _ => anyhow::ensure!(
+                began.elapsed() <= TIMEOUT,
+                "the topic {name} is made, but the broker does not know it yet"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use anyhow::Context as _;
 pub use daemon::Daemon;
 pub use own::{Owned, is_paused, pause, resume, signal, stop};
 pub use stack::{Stack, prefix};
-pub use watch::{follow, is_running, is_running_now, log_lines, log_mark, memory};
+pub use watch::{follow, is_running, is_running_now, log_lines, log_mark, memory, peak_memory};
 
 /// On all that a lab makes: its folder.
 pub const LAB_LABEL: &str = "edalab.lab";

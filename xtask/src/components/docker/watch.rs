@@ -82,6 +82,25 @@ pub fn follow(
     })
 }
 
+/// The most that the container ever held, the files that the system keeps for it included.
+pub async fn peak_memory(daemon: &Daemon, id: &str) -> Option<u64> {
+    let options = StatsOptionsBuilder::default()
+        .stream(false)
+        .one_shot(true)
+        .build();
+    let stats = daemon.stats(id, Some(options)).boxed().next().await?.ok()?;
+    // The daemon knows it of cgroup v1; v2 has a file for it, where the system shows it to us.
+    if let Some(peak) = stats.memory_stats.and_then(|memory| memory.max_usage) {
+        return Some(peak);
+    }
+    let container = daemon.inspect_container(id, None).await.ok()?;
+    let pid = container.state?.pid?;
+    let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = cgroup.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let peak = std::fs::read_to_string(format!("/sys/fs/cgroup/{path}/memory.peak")).ok()?;
+    peak.trim().parse().ok()
+}
+
 /// What the container's processes hold, without the files that the system keeps for them.
 pub async fn memory(daemon: &Daemon, id: &str) -> Memory {
     let options = StatsOptionsBuilder::default()

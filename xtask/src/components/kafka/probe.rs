@@ -22,7 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// port says less, because the port of a container is open before the container listens.
 ///
 /// # Errors
-/// When nothing answers within a second.
+/// When nothing answers within five seconds. A broker that takes connections and does not serve them
+/// yet answers this question as soon as it does.
 pub async fn answers(port: u16) -> anyhow::Result<()> {
     /// ApiVersions, version 0, correlation 1, without a client's name; its length in front.
     const QUESTION: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
@@ -33,7 +34,7 @@ pub async fn answers(port: u16) -> anyhow::Result<()> {
         broker.read_exact(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    match tokio::time::timeout(Duration::from_secs(1), asked).await {
+    match tokio::time::timeout(TIMEOUT, asked).await {
         Ok(Ok(answer)) if answer[4..] == [0, 0, 0, 1] => Ok(()),
         _ => anyhow::bail!("no broker answers on port {port} yet"),
     }
