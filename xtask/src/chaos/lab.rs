@@ -1,12 +1,14 @@
 //! A lab for experiments: in a temporary folder, on free ports, with wires between the services and
 //! what they need, and a journal of everything that the producers hand over.
 
+mod folder;
+mod shape;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use chassis::faults;
 use chassis::kafka::admin::{self, Inspector, Watermarks};
 use chassis::kafka::journal::{self, Entry};
 use nix::sys::signal::Signal;
@@ -17,81 +19,23 @@ use schemas::DLQ_TOPIC;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+pub use self::folder::sweep;
+use self::folder::{free_ports, new_folder, remove};
+pub use self::shape::Shape;
+use self::shape::detour;
 use super::build::Programs;
 use super::disk::SmallDisk;
-use super::scenario::{Component, Fault, LabWish, Need, State, Wired};
+use super::scenario::{Component, State, Wired};
 use super::wire::Wire;
 use crate::Context;
 use crate::cli::Backend;
-use crate::components::broker::{BrokerChoice, Chosen};
+use crate::components::broker::BrokerChoice;
 use crate::components::{Detour, Part, SideDoor};
 use crate::lab::{self, UpOptions};
 use crate::output::Output;
-use crate::ports::{self, PortPolicy};
-use crate::process::Identity;
+use crate::ports::PortPolicy;
 use crate::state::LabState;
-use crate::verbs::clean;
 use crate::verify::settle::event_topics;
-
-/// The front of the name of each experiment's folder; the pid of its owner follows.
-const PREFIX: &str = "edalab-chaos-";
-
-/// What a lab is for: the same lab serves all faults that want the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
-    pub backend: Backend,
-    pub broker: BrokerChoice,
-    pub brokers: u32,
-    pub wish: LabWish,
-    /// bancaire with its fail points.
-    pub holds: bool,
-    /// A deliberate defect, of bancaire or the simulator.
-    pub mutant: Option<String>,
-}
-
-impl Shape {
-    /// What a fault wants. `broker` is the user's wish.
-    ///
-    /// # Errors
-    /// When that broker is not to be had.
-    pub async fn of(
-        ctx: &Context,
-        fault: &Fault,
-        broker: Option<BrokerChoice>,
-    ) -> anyhow::Result<Self> {
-        let docker = fault.needs.contains(&Need::Docker);
-        let broker = if docker || fault.needs.contains(&Need::Kafka) {
-            BrokerChoice::Kafka
-        } else {
-            Chosen::by(ctx, broker).await?.broker
-        };
-        Ok(Self {
-            backend: if docker {
-                Backend::Docker
-            } else {
-                Backend::Embedded
-            },
-            broker,
-            brokers: if docker { 3 } else { 1 },
-            wish: fault.lab.clone(),
-            holds: fault.holds(),
-            mutant: None,
-        })
-    }
-
-    /// Whether a lab of the one shape can be made one of the other by a restart of its services.
-    fn serves(&self, other: &Self) -> bool {
-        let infra = |shape: &Self| {
-            (
-                shape.backend,
-                shape.broker,
-                shape.brokers,
-                shape.wish.postgres_mb,
-            )
-        };
-        infra(self) == infra(other) && !self.wish.own && !other.wish.own
-    }
-}
 
 /// A lab that runs.
 pub struct ChaosLab {
@@ -397,129 +341,4 @@ impl ChaosLab {
         let ctx = self.ctx.clone();
         remove(&ctx).await
     }
-}
-
-/// A folder that PostgreSQL's user may pass, whoever that is.
-fn new_folder() -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let name = format!("{PREFIX}{}-{number}", std::process::id());
-    let dir = std::env::temp_dir().join(name);
-    let made = std::fs::create_dir_all(&dir)
-        .and_then(|()| std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)));
-    made.with_context(|| format!("failed to create {}", dir.display()))?;
-    Ok(dir)
-}
-
-/// Stops a lab and removes its folder, and what was mounted below it.
-async fn remove(ctx: &Context) -> anyhow::Result<()> {
-    lab::down(ctx).await?;
-    SmallDisk::unmount_all(&ctx.lab_dir);
-    clean::remove(ctx, true).await?;
-    match std::fs::remove_dir_all(&ctx.lab_dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("failed to remove {}", ctx.lab_dir.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Ends what experiments left behind that were killed themselves.
-///
-/// # Errors
-/// When something does not end.
-pub async fn sweep(ctx: &Context) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(std::env::temp_dir())?.flatten() {
-        let name = entry.file_name();
-        let Some(owner) = name.to_str().and_then(owner_of) else {
-            continue;
-        };
-        if Identity::of(owner).is_none() && is_ours(&entry.path()) {
-            ctx.out.line(format_args!(
-                "Removes {}, which an experiment left behind",
-                entry.path().display()
-            ));
-            let mut own = ctx.clone();
-            own.lab_dir = entry.path();
-            own.out = Output::silent();
-            remove(&own).await?;
-        }
-    }
-    Ok(())
-}
-
-fn owner_of(name: &str) -> Option<u32> {
-    let (pid, _) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    pid.parse().ok()
-}
-
-fn is_ours(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::symlink_metadata(path)
-        .is_ok_and(|m| m.is_dir() && m.uid() == nix::unistd::geteuid().as_raw())
-}
-
-fn free_ports() -> anyhow::Result<BTreeMap<String, u16>> {
-    // All that the lab may need, so that none of them is chosen twice.
-    let names = Part::ALL.map(Part::name).into_iter();
-    let more = [
-        "kafka_controller",
-        "kafka-2",
-        "kafka-3",
-        "bancaire-2",
-        "bancaire-3",
-        "side",
-    ];
-    let wanted: Vec<(&str, u16)> = names.chain(more).map(|name| (name, 0)).collect();
-    let none = BTreeMap::new();
-    let chosen = ports::choose(&wanted, &none, &none, PortPolicy::Free, ports::is_free);
-    let chosen = chosen.map_err(|_| anyhow::anyhow!("no free ports"))?;
-    Ok(chosen.into_iter().map(|c| (c.name, c.port)).collect())
-}
-
-/// What the services are told, and which programs they are, from the shape.
-fn detour(
-    detour: &mut Detour,
-    shape: &Shape,
-    wires: &BTreeMap<Wired, Wire>,
-    (journal, faults_dir): (&Path, &Path),
-    programs: &Programs,
-) {
-    let mut env: BTreeMap<Part, BTreeMap<String, String>> = BTreeMap::new();
-    let mut tell = |part, name: &str, value: String| {
-        env.entry(part).or_default().insert(name.into(), value);
-    };
-    for (wired, wire) in wires {
-        let at = format!("127.0.0.1:{}", wire.port);
-        match wired {
-            Wired::Kafka => {
-                tell(Part::Bancaire, "KAFKA_BOOTSTRAP_SERVERS", at.clone());
-                tell(Part::Simulator, "KAFKA_BOOTSTRAP_SERVERS", at);
-            }
-            Wired::Postgres => tell(Part::Bancaire, "POSTGRES_PORT", wire.port.to_string()),
-            Wired::Registry => tell(
-                Part::Bancaire,
-                "SCHEMA_REGISTRY_URL",
-                format!("http://{at}"),
-            ),
-        }
-    }
-    let text = |path: &Path| path.display().to_string();
-    tell(Part::Simulator, "SIMULATOR_JOURNAL", text(journal));
-    tell(Part::Bancaire, faults::FOLDER, text(faults_dir));
-    if let Some(mutant) = &shape.mutant {
-        tell(Part::Bancaire, faults::MUTANT, mutant.clone());
-        tell(Part::Simulator, faults::MUTANT, mutant.clone());
-    }
-    for (component, vars) in &shape.wish.env {
-        for (name, value) in vars {
-            tell(component.part(), name, value.clone());
-        }
-    }
-    detour.env = env;
-    detour.programs = match &programs.faulty {
-        Some(faulty) if shape.holds || shape.mutant.is_some() => faulty.clone(),
-        _ => BTreeMap::new(),
-    };
 }

@@ -30,6 +30,7 @@ pub struct Producer {
 }
 
 /// An event that can be read, or a record that nobody can.
+#[expect(clippy::large_enum_variant, reason = "there are some hundreds at most")]
 enum Item {
     Event(Event),
     Poison(EventType, Vec<u8>),
