@@ -75,6 +75,8 @@ pub enum Verb {
     Verify(verbs::verify::VerifyArgs),
     /// Exercises on the live lab, with a judge.
     Learn(verbs::learn::LearnArgs),
+    /// Break the lab on purpose, and judge what it did.
+    Chaos(verbs::chaos::ChaosArgs),
     /// Measure, against a baseline in the same run.
     Perf(verbs::perf::PerfArgs),
     /// Build and run the tests.

@@ -4,9 +4,10 @@
 //! the order of their dependencies, [`components`] has one module per part (start, ready, stop,
 //! logs). What runs is written down in [`state`], so that the next command, a test, or a run
 //! after a crash finds it again. Tests start the lab through these same modules. [`verify`] judges
-//! what the lab did, [`perf`] how fast; [`testing`] runs the tests, [`learn`] judges exercises.
+//! what the lab did, [`chaos`] breaks it first, [`perf`] says how fast it is; [`testing`] runs the tests, [`learn`] judges exercises.
 
 pub mod cargo;
+pub mod chaos;
 pub mod cli;
 pub mod components;
 pub mod context;

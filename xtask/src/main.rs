@@ -48,6 +48,7 @@ async fn dispatch(ctx: &Context, verb: &Verb) -> anyhow::Result<()> {
         Verb::Dlq(args) => verbs::dlq::run(ctx, args).await,
         Verb::Verify(args) => verbs::verify::run(ctx, args).await,
         Verb::Learn(args) => verbs::learn::run(ctx, args).await,
+        Verb::Chaos(args) => verbs::chaos::run(ctx, args).await,
         Verb::Perf(args) => verbs::perf::run(ctx, args).await,
         Verb::Test(args) => verbs::test::run(ctx, args).await,
     }

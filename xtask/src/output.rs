@@ -15,6 +15,7 @@ pub struct Output {
     /// None without a terminal.
     bars: Option<MultiProgress>,
     color: bool,
+    silent: bool,
 }
 
 /// One long step: shown while it runs, one line when it ended.
@@ -26,6 +27,7 @@ pub struct Step {
     /// What a plain log last said, so that it says nothing twice.
     last: Arc<Mutex<String>>,
     color: bool,
+    silent: bool,
 }
 
 impl Output {
@@ -36,14 +38,24 @@ impl Output {
         Self {
             bars: terminal.then(MultiProgress::new),
             color: terminal && !no_color,
+            silent: false,
         }
     }
 
-    /// Says nothing: for callers that are programs.
+    /// Plain lines: for callers that are programs.
     pub fn plain() -> Self {
         Self {
             bars: None,
             color: false,
+            silent: false,
+        }
+    }
+
+    /// Says nothing at all: for a lab inside an experiment, which tells its own story.
+    pub fn silent() -> Self {
+        Self {
+            silent: true,
+            ..Self::plain()
         }
     }
 
@@ -66,6 +78,7 @@ impl Output {
             bar,
             last: Arc::default(),
             color: self.color,
+            silent: self.silent,
         };
         step.tick(message);
         step
@@ -75,6 +88,7 @@ impl Output {
     pub fn line(&self, message: impl Display) {
         match &self.bars {
             Some(bars) => bars.suspend(|| eprintln!("{message}")),
+            None if self.silent => {}
             None => eprintln!("{message}"),
         }
     }
@@ -86,6 +100,7 @@ impl Step {
         let message = message.to_string();
         match &self.bar {
             Some(bar) => bar.set_message(message),
+            None if self.silent => {}
             None => {
                 let mut last = self.last.lock().expect("nobody panics while holding it");
                 if *last != message {
@@ -133,6 +148,7 @@ impl Step {
                 );
                 bar.finish_with_message(line);
             }
+            None if self.silent => {}
             None => eprintln!("{line}"),
         }
     }

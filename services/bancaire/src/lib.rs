@@ -17,6 +17,9 @@ pub mod outbox;
 pub mod parking;
 pub mod store;
 
+#[cfg(test)]
+mod protocol;
+
 pub mod api;
 pub mod broker;
 pub mod health;

@@ -6,7 +6,7 @@ use bancaire::Config;
 
 // Two threads: one commits while the other answers. The consumer polls on a thread of its own.
 #[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+pub async fn main() -> ExitCode {
     match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -16,7 +16,7 @@ use chassis::registry::SchemaIds;
 use chrono::{DateTime, Utc};
 use schemas::{DLQ_TOPIC, DeadLetter, DeadLetterError, DeadLetterMetadata, Event, wire};
 use serde_json::{Map, Value};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -64,18 +64,25 @@ pub fn rows(
         .dead_letters
         .iter()
         .map(|dead| dead_letter(dead, group, now));
-    credits.chain(dead).collect()
+    credits
+        .filter(|_| !chassis::mutant!("lose-outbox-row"))
+        .chain(dead)
+        .collect()
 }
 
 fn dead_letter(dead: &Dead<'_>, group: &str, now: DateTime<Utc>) -> OutboxRow {
     let record = dead.record;
     let base64 = |bytes: &bytes::Bytes| BASE64_STANDARD.encode(bytes);
+    let value = |bytes: &bytes::Bytes| {
+        let lost = usize::from(chassis::mutant!("cut-dead-letters"));
+        base64(&bytes.slice(..bytes.len().saturating_sub(lost)))
+    };
     let letter = DeadLetter {
         original_topic: record.origin.topic.topic().to_owned(),
         partition: record.origin.partition,
         offset: record.origin.offset,
         key: record.key.as_ref().map(base64),
-        value: record.value.as_ref().map(base64),
+        value: record.value.as_ref().map(value),
         headers: dead.headers.iter().cloned().collect(),
         error: DeadLetterError {
             kind: dead.kind.to_owned(),
@@ -157,6 +164,13 @@ async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<u
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+    if chassis::mutant!("relay-deletes-first") {
+        delete(&mut transaction, &ids).await?;
+        sqlx::raw_sql("COMMIT; BEGIN")
+            .execute(&mut *transaction)
+            .await?;
+    }
+    chassis::fail_point!("relaying");
     let sends = rows.into_iter().map(|(_, topic, cle, valeur, headers)| {
         producer.send_raw(RawRecord {
             topic,
@@ -169,13 +183,17 @@ async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<u
     futures_util::future::try_join_all(sends)
         .await
         .context("failed to publish")?;
-    sqlx::query("DELETE FROM bancaire.outbox WHERE id = ANY($1)")
-        .bind(&ids)
-        .execute(&mut *transaction)
-        .await
-        .context("failed to delete what was published")?;
+    chassis::fail_point!("relayed");
+    delete(&mut transaction, &ids).await?;
     transaction.commit().await.context("failed to commit")?;
     Ok(ids.len())
+}
+
+async fn delete(conn: &mut PgConnection, ids: &[i64]) -> anyhow::Result<()> {
+    let query = sqlx::query("DELETE FROM bancaire.outbox WHERE id = ANY($1)").bind(ids);
+    let deleted = query.execute(conn).await;
+    deleted.context("failed to delete what was published")?;
+    Ok(())
 }
 
 fn header_pairs(headers: Value) -> Vec<(String, Vec<u8>)> {

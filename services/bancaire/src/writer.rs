@@ -176,7 +176,7 @@ impl Writer {
                 Err(abort) => {
                     self.failed(&abort);
                     // Whether a COMMIT went through is read, not guessed.
-                    doubt = true;
+                    doubt = !chassis::mutant!("forget-doubt-and-offsets");
                     if !backoff.wait(&self.sink.shutdown).await {
                         return;
                     }
@@ -299,6 +299,7 @@ impl Sink {
                 Stored::Other => return Err(Abort::Fenced),
             }
         }
+        chassis::fail_point!("before-transaction");
         let touched = Touched::of(batch);
         let lock = match (plan.alone, touched.opened.is_empty()) {
             (true, _) => ParkingLock::Exclusive,
@@ -349,14 +350,20 @@ impl Sink {
             tx.rollback().await?;
             return Err(Abort::Fenced);
         }
+        if chassis::mutant!("commit-offsets-first") {
+            sqlx::raw_sql("COMMIT; BEGIN").execute(&mut *tx).await?;
+        }
         let rows = outbox::rows(outcome, &self.ids, &self.group, Utc::now());
+        chassis::fail_point!("before-copy");
         if let Err(e) = write::outcome(&mut tx, outcome, &rows).await {
             if postgres::is_unique_violation(&e) {
                 tx.rollback().await?;
             }
             return Err(e.into());
         }
+        chassis::fail_point!("before-commit");
         tx.commit().await?;
+        chassis::fail_point!("after-commit");
         metrics::decided(outcome, Utc::now());
         if !rows.is_empty() {
             self.shared.outbox_ready.notify_one();

@@ -21,6 +21,9 @@ pub struct Config {
     /// `SIMULATOR_SCENARIOS_DIR`: a folder whose YAML files add to the built-in scenarios, or
     /// replace those of the same name.
     pub scenarios_dir: Option<PathBuf>,
+    /// `SIMULATOR_JOURNAL`: a file to which every record and the broker's answer are written, for
+    /// verdicts. Without it nothing is written.
+    pub journal: Option<PathBuf>,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
         }
         let scenarios_dir =
             source.get_optional("simulator.scenarios_dir", "SIMULATOR_SCENARIOS_DIR");
+        let journal = source.get_optional("simulator.journal", "SIMULATOR_JOURNAL");
         Self {
             kafka: KafkaConfig::read(source),
             schema: SchemaConfig::read(source),
@@ -49,6 +53,7 @@ impl Config {
             log: LogConfig::read(source),
             max_rate,
             scenarios_dir,
+            journal,
         }
     }
 }
@@ -65,6 +70,7 @@ mod tests {
         assert_eq!(config.service.port, 8082);
         assert_eq!(config.max_rate, 50_000.0);
         assert_eq!(config.scenarios_dir, None);
+        assert_eq!(config.journal, None);
     }
 
     #[test]

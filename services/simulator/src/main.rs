@@ -6,7 +6,7 @@ use simulator::Config;
 
 // Two threads answer; a running simulation draws its events on a thread of its own.
 #[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+pub async fn main() -> ExitCode {
     match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use chassis::config::KafkaConfig;
-use chassis::kafka::{EventProducer, ProduceError, RawRecord, event_headers};
+use chassis::kafka::journal::{Journal, Kind, Ticket};
+use chassis::kafka::{Delivered, EventProducer, ProduceError, RawRecord, event_headers};
 use chassis::registry::SchemaIds;
 use schemas::Event;
 use tokio::sync::oneshot;
@@ -66,6 +67,7 @@ pub struct Publisher {
     ids: OnceLock<SchemaIds>,
     /// Bounded by [`RECENT`]: the oldest leaves.
     recent: Arc<Mutex<VecDeque<Event>>>,
+    journal: Option<Journal>,
 }
 
 impl Publisher {
@@ -73,11 +75,12 @@ impl Publisher {
     ///
     /// # Errors
     /// When the configuration cannot work.
-    pub fn new(kafka: &KafkaConfig) -> Result<Self, ProduceError> {
+    pub fn new(kafka: &KafkaConfig, journal: Option<Journal>) -> Result<Self, ProduceError> {
         Ok(Self {
             producer: EventProducer::new(kafka, crate::SERVICE)?,
             ids: OnceLock::new(),
             recent: Arc::default(),
+            journal,
         })
     }
 
@@ -164,6 +167,23 @@ impl Publisher {
         let Some(ids) = self.ids.get() else {
             return Err(Refused::Failed("the schemas are not registered yet".into()));
         };
+        let noted = self.journal.as_ref().map(|journal| {
+            let (kind, topic) = (kind(item), item.event_type().topic());
+            Arc::new(Mutex::new(Some(journal.sent(kind, topic, item.event_id()))))
+        });
+        if chassis::mutant!("ack-before-broker")
+            && let Some(ticket) = noted.as_deref().and_then(take)
+        {
+            let (partition, offset) = (-1, -1);
+            ticket.answered(&Ok(Delivered { partition, offset }));
+        }
+        let answered = noted.clone();
+        let done = move |outcome: Result<Delivered, ProduceError>| {
+            if let Some(ticket) = answered.as_deref().and_then(take) {
+                ticket.answered(&outcome);
+            }
+            done(outcome.map(drop));
+        };
         let queued = match item {
             Item::Event(event) | Item::Opening(event, _) => {
                 let (recent, kept) = (self.recent.clone(), event.clone());
@@ -171,13 +191,10 @@ impl Publisher {
                     if outcome.is_ok() {
                         remember(&recent, kept);
                     }
-                    done(outcome.map(drop));
+                    done(outcome);
                 })
             }
-            Item::Duplicate(event) => {
-                let done = move |outcome: Result<_, _>| done(outcome.map(drop));
-                self.producer.enqueue(ids, event, done)
-            }
+            Item::Duplicate(event) => self.producer.enqueue(ids, event, done),
             Item::Poison {
                 topic,
                 kind,
@@ -188,10 +205,14 @@ impl Publisher {
                     headers: event_headers(event, crate::SERVICE),
                     ..kind.spoil(*topic, event, *unit, ids)
                 };
-                let done = move |outcome: Result<_, _>| done(outcome.map(drop));
                 self.producer.enqueue_raw(record, done)
             }
         };
+        if queued.is_err()
+            && let Some(ticket) = noted.as_deref().and_then(take)
+        {
+            ticket.withdrawn();
+        }
         queued.map_err(|e| match e {
             ProduceError::QueueFull => Refused::Full,
             e => Refused::Failed(e.to_string()),
@@ -207,6 +228,22 @@ impl Outlet for Publisher {
     ) -> Result<(), Refused> {
         self.enqueue(item, move |outcome| done(outcome.is_ok()))
     }
+}
+
+fn kind(item: &Item) -> Kind {
+    match item {
+        Item::Event(_) | Item::Opening(..) => Kind::Event,
+        Item::Duplicate(_) => Kind::Duplicate,
+        Item::Poison { .. } => Kind::Poison,
+    }
+}
+
+/// The ticket is used up once, by the broker's answer or by ourselves.
+fn take(ticket: &Mutex<Option<Ticket>>) -> Option<Ticket> {
+    ticket
+        .lock()
+        .expect("nothing panics while it holds this lock")
+        .take()
 }
 
 fn remember(recent: &Mutex<VecDeque<Event>>, event: Event) {
@@ -239,7 +276,7 @@ mod tests {
             auto_offset_reset: "earliest".into(),
             security: Default::default(),
         };
-        Publisher::new(&kafka).unwrap()
+        Publisher::new(&kafka, None).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::http;
+use chassis::kafka::journal::Journal;
 use chassis::registry::RegistryClient;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,8 @@ pub async fn start(
     let address = listener
         .local_addr()
         .context("failed to read the address")?;
-    let publisher = Arc::new(Publisher::new(&config.kafka)?);
+    let journal = config.journal.as_deref().map(Journal::open).transpose()?;
+    let publisher = Arc::new(Publisher::new(&config.kafka, journal)?);
     let manager = Arc::new(Manager::new(publisher.clone()));
     let router = api::router(Api {
         publisher: publisher.clone(),

@@ -3,9 +3,12 @@
 //! Every scenario that breaks something, or that judges the whole lab, has a lab of its own.
 
 mod bad_input;
+mod chaos;
 mod flux;
+mod interrupt;
 mod kill;
 mod light;
+mod mvp;
 mod poison;
 mod verbs;
 mod walk;

@@ -38,6 +38,7 @@ fn config(lab: &Lab) -> simulator::Config {
         log: logging(),
         max_rate: 50_000.0,
         scenarios_dir: None,
+        journal: None,
     }
 }
 

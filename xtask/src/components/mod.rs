@@ -7,6 +7,7 @@
 
 pub mod broker;
 pub mod checks;
+pub mod detour;
 pub mod docker;
 pub mod external;
 pub mod kafka;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use nix::sys::signal::Signal;
 
+pub use self::detour::{Detour, SideDoor};
 use self::docker::Daemon;
 use crate::Context;
 use crate::output::Step;
@@ -151,6 +153,7 @@ pub struct Site {
     pub memory: LabMemory,
     /// What the services log: a filter such as `info` or `info,bancaire=debug`.
     pub log_level: String,
+    pub detour: Detour,
 }
 
 impl Site {

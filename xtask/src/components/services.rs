@@ -32,7 +32,8 @@ pub fn start(
     number: u32,
 ) -> anyhow::Result<ComponentState> {
     let name = instance(part, number);
-    let program = bin_dir.join(part.name());
+    let own = site.detour.programs.get(&part).cloned();
+    let program = own.unwrap_or_else(|| bin_dir.join(part.name()));
     anyhow::ensure!(
         program.is_file(),
         "{} is not built; leave out --no-build, or set EDALAB_BIN_DIR",
@@ -90,9 +91,12 @@ fn environment(site: &Site, bin_dir: &Path, part: Part, name: &str) -> Vec<(Stri
     if std::env::var_os("EDALAB_CONFIG").is_none() && config.is_file() {
         env.insert("EDALAB_CONFIG", config.display().to_string());
     }
-    env.into_iter()
+    let mut env: BTreeMap<String, String> = env
+        .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+        .collect();
+    env.extend(site.detour.env.get(&part).cloned().unwrap_or_default());
+    env.into_iter().collect()
 }
 
 /// Waits until it says that it can work; the registry also has to give a schema back.

@@ -41,6 +41,31 @@ pub fn on_ctrl_c(ctx: &Context) -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
+/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends xtask at once. For verbs with
+/// labs of their own, which the next run of the verb removes.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub fn interrupted() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut term = signal(SignalKind::terminate())?;
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            if cancelled.is_cancelled() {
+                std::process::exit(130);
+            }
+            cancelled.cancel();
+        }
+    });
+    Ok(token)
+}
+
 /// Best effort: the next run sweeps what is left.
 async fn kill_containers(ctx: &Context) {
     if !LabMemory::load(&ctx.lab_dir).is_ok_and(|memory| memory.docker) {

@@ -17,7 +17,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-pub use interrupt::on_ctrl_c;
+pub use interrupt::{interrupted, on_ctrl_c};
 use nix::sys::signal::Signal;
 pub use platform::Platform;
 pub(crate) use stop::stop_everything;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Context;
 use crate::components::broker::BrokerChoice;
 use crate::components::docker::{self, Daemon};
-use crate::components::{Part, Site, services};
+use crate::components::{Detour, Part, Site, services};
 use crate::ports::PortPolicy;
 use crate::state::{ComponentState, LabMemory, LabState, Lock};
 
@@ -52,6 +52,8 @@ pub struct UpOptions {
     pub workers: Option<u32>,
     /// What the services log.
     pub log_level: String,
+    /// What an experiment changes; nothing for a user.
+    pub detour: Detour,
     /// When cancelled, what was started is stopped again.
     pub stop: CancellationToken,
 }
@@ -68,6 +70,7 @@ impl Default for UpOptions {
             container_services: None,
             workers: None,
             log_level: "info".into(),
+            detour: Detour::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -167,6 +170,7 @@ pub async fn up(ctx: &Context, options: UpOptions) -> anyhow::Result<LabState> {
         lab,
         memory,
         log_level: options.log_level.clone(),
+        detour: options.detour.clone(),
     };
     if let Some(stack) = platform.stack() {
         end_outdated(&site, stack, &options, &mut running).await?;

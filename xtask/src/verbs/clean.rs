@@ -32,6 +32,22 @@ pub struct CleanArgs {
 }
 
 pub async fn run(ctx: &Context, args: &CleanArgs) -> anyhow::Result<()> {
+    let removed = remove(ctx, args.stop).await?;
+    if ctx.json {
+        return ctx.print_json(&json!({ "removed": removed }));
+    }
+    match removed.as_slice() {
+        [] => println!("There is no lab in {}", ctx.lab_dir.display()),
+        _ => removed.iter().for_each(|what| println!("Removed {what}")),
+    }
+    Ok(())
+}
+
+/// Removes it, with `stop` also when it is up; says what was removed.
+///
+/// # Errors
+/// When it is up, or something cannot be removed.
+pub async fn remove(ctx: &Context, stop_first: bool) -> anyhow::Result<Vec<String>> {
     let dir = &ctx.lab_dir;
     // Before anything of ours is written there: a folder named by mistake is not a lab.
     let is_lab = ["lab.json", "state.json", "lock"]
@@ -45,7 +61,7 @@ pub async fn run(ctx: &Context, args: &CleanArgs) -> anyhow::Result<()> {
         let runs = !process::marked(dir).is_empty()
             || components.into_iter().any(ComponentState::is_alive);
         anyhow::ensure!(
-            !runs || args.stop,
+            !runs || stop_first,
             "the lab is up; `cargo xtask down` stops it, or use `cargo xtask clean --stop`"
         );
         if runs {
@@ -60,14 +76,7 @@ pub async fn run(ctx: &Context, args: &CleanArgs) -> anyhow::Result<()> {
     } else {
         remove_from_daemon(ctx, &mut removed).await?;
     }
-    if ctx.json {
-        return ctx.print_json(&json!({ "removed": removed }));
-    }
-    match removed.as_slice() {
-        [] => println!("There is no lab in {}", dir.display()),
-        _ => removed.iter().for_each(|what| println!("Removed {what}")),
-    }
-    Ok(())
+    Ok(removed)
 }
 
 /// What carries the lab's label in the daemon. A lab that never used one needs none; what is left

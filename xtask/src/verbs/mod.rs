@@ -1,6 +1,7 @@
 //! One file per verb: its options (`…Args`) and `run`. What a verb does to the lab goes through
 //! [`crate::lab`]; what it asks of the lab goes through the addresses in [`crate::state`].
 
+pub mod chaos;
 pub mod clean;
 pub mod dlq;
 pub mod doctor;

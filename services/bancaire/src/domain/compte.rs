@@ -189,10 +189,13 @@ impl Etat {
                 return Err(Motif::VirementRejete);
             }
             Effect::Debit | Effect::Transfer(_) => {
-                if self.solde < operation.montant {
+                if self.solde < operation.montant && !chassis::mutant!("allow-overdraft") {
                     return Err(Motif::SoldeInsuffisant);
                 }
                 next.solde -= operation.montant;
+                if chassis::mutant!("wrong-balance-on-withdrawal") {
+                    next.solde += rust_decimal::Decimal::new(1, 2);
+                }
             }
         }
         Ok(next)

@@ -32,6 +32,10 @@ pub struct Known {
 /// Decides a batch.
 pub fn fold<'a>(input: &Input<'a>) -> Outcome<'a> {
     let mut fold = Fold::new(input);
+    if chassis::mutant!("fold-out-of-order") {
+        input.records.iter().rev().for_each(|r| fold.take(r));
+        return fold.finish();
+    }
     for record in input.records {
         fold.take(record);
     }
@@ -125,6 +129,7 @@ impl<'a> Fold<'a> {
                 .or_else(|| known.parked.get(event_id));
             earlier.copied()
         });
+        let earlier = earlier.filter(|_| !chassis::mutant!("forget-dedupe"));
         if let Some(empreinte) = earlier {
             // What was seen first stays what later ones are compared with.
             self.seen.insert(event_id, empreinte);
@@ -141,6 +146,8 @@ impl<'a> Fold<'a> {
         } = operation.effect
         {
             self.open(slot, record, &operation, (client_id, type_compte));
+        } else if chassis::mutant!("skip-parking") {
+            self.reject(None, record, &operation, Motif::CompteInconnu);
         } else {
             self.slots[slot].waiting.push(record);
         }
@@ -148,6 +155,9 @@ impl<'a> Fold<'a> {
 
     fn bury(&mut self, record: &'a Record, poisoned: &'a Poisoned) {
         self.flow(record.origin).dead_lettered += 1;
+        if chassis::mutant!("swallow-poison") {
+            return;
+        }
         self.outcome.dead_letters.push(Dead {
             record,
             kind: poisoned.poison.kind,
@@ -161,6 +171,9 @@ impl<'a> Fold<'a> {
         let flow = self.flow(record.origin);
         if earlier == record.empreinte {
             flow.duplicates += 1;
+            if chassis::mutant!("credit-twice-on-replay") {
+                self.credit_again(record);
+            }
             return;
         }
         flow.dead_lettered += 1;
@@ -170,6 +183,20 @@ impl<'a> Fold<'a> {
             message: format!("event_id {event_id} was used before by an event with other content"),
             headers: &[],
         });
+    }
+
+    /// A deliberate defect: the effect of an event that had it before.
+    fn credit_again(&mut self, record: &'a Record) {
+        let Some(event) = record.event() else {
+            return;
+        };
+        let operation = Operation::of(event);
+        let slot = self.slot(operation.compte_id);
+        let slot = &mut self.slots[slot];
+        if let (Some(etat), Effect::Credit) = (&mut slot.etat, operation.effect) {
+            etat.solde += operation.montant;
+            slot.changed = true;
+        }
     }
 
     /// Opens an account and settles what has waited for it: first what is parked, then what came
@@ -259,7 +286,9 @@ impl<'a> Fold<'a> {
         motif: Motif,
     ) {
         let row = ledger_row(compte_id, record, operation, Verdict::Rejected(motif));
-        self.outcome.ledger.push(row);
+        if !chassis::mutant!("reject-silently") {
+            self.outcome.ledger.push(row);
+        }
         self.flow(record.origin).rejected += 1;
         if let Effect::Receive(recu) = operation.effect {
             self.outcome.emitted.extend(virement::retour(recu));

@@ -188,6 +188,7 @@ pub async fn advance(conn: &mut PgConnection, flows: &[Flow]) -> sqlx::Result<bo
     let from: Vec<Option<i64>> = flows
         .iter()
         .map(|f| f.advance.map(|(from, _)| from))
+        .map(|from| from.filter(|_| !forgets_offsets()))
         .collect();
     let to: Vec<Option<i64>> = flows.iter().map(|f| f.advance.map(|(_, to)| to)).collect();
     let done = sqlx::query(
@@ -223,6 +224,11 @@ pub async fn advance(conn: &mut PgConnection, flows: &[Flow]) -> sqlx::Result<bo
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == flows.len() as u64)
+}
+
+/// Two deliberate defects.
+fn forgets_offsets() -> bool {
+    chassis::mutant!("forget-compare-and-set") || chassis::mutant!("forget-doubt-and-offsets")
 }
 
 #[cfg(test)]

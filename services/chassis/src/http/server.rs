@@ -5,13 +5,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::problem::Problem;
@@ -21,6 +26,10 @@ use crate::config::ServiceConfig;
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// A handler that takes longer is answered for with 503.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Whoever has not sent a request's headers by then is sent away; so is an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a connection could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// How long open connections may finish after a stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -128,22 +137,71 @@ pub async fn serve_on(
     router: Router,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    serve_patiently(listener, router, shutdown, HEADER_TIMEOUT).await
+}
+
+/// The same with another patience for headers. Not `axum::serve`: it waits for them for ever, so
+/// that whoever sends a byte a minute on many connections would hold all of them.
+async fn serve_patiently(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+    header_timeout: Duration,
+) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("failed to read the address")?;
     tracing::info!(server.address = %address, "Listening");
-    let stop = shutdown.clone();
-    let server = axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move { stop.cancelled().await });
-    tokio::select! {
-        result = server => result.context("failed to serve"),
-        () = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        } => Ok(()),
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (router, stop) = (router.clone(), shutdown.clone());
+                connections.spawn(serve_connection(stream, peer, router, stop, header_timeout));
+            }
+            Err(e) => {
+                // Out of file descriptors, most often: some connection will end.
+                tracing::warn!(error = %e, "Failed to accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+    Ok(())
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+    header_timeout: Duration,
+) {
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection.with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            // What is being answered is answered; nothing more is taken.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(e) = ended {
+        tracing::debug!(error = %e, "A connection ended");
     }
 }
 
@@ -151,11 +209,10 @@ pub async fn serve_on(
 mod tests {
     use super::*;
     use crate::http::Json;
-    use axum::body::Body;
     use axum::routing::post;
     use serde::Deserialize;
     use serde_json::Value;
-    use tower::ServiceExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[derive(Deserialize)]
     struct Body1 {
@@ -203,6 +260,42 @@ mod tests {
                 assert!(!body["detail"].as_str().unwrap().is_empty());
             }
         }
+    }
+
+    /// One byte at a time (slowloris) is no way to keep a connection.
+    #[tokio::test]
+    async fn headers_that_do_not_come_end_the_connection_and_others_are_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let shutdown = CancellationToken::new();
+        let patience = Duration::from_millis(300);
+        let server = serve_patiently(listener, router, shutdown.clone(), patience);
+        let server = tokio::spawn(server);
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        let began = Instant::now();
+        let trickle = async {
+            for byte in b"GET / HTTP/1.1\r\nHost: ".iter().cycle() {
+                if slow.write_all(&[*byte]).await.is_err() {
+                    return;
+                }
+                let closed = tokio::time::timeout(patience / 10, slow.read_u8()).await;
+                if matches!(closed, Ok(Err(_))) {
+                    return;
+                }
+            }
+        };
+        let ended = tokio::time::timeout(patience * 20, trickle).await;
+        ended.expect("the trickle is sent away");
+        assert!(began.elapsed() >= patience);
+        let mut quick = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        quick.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        quick.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+        shutdown.cancel();
+        server.await.unwrap().unwrap();
     }
 
     /// Plan: TestMetricsServer_Endpoint

@@ -1,12 +1,14 @@
 //! Everything that talks to Kafka, in the order of an event's way: [`headers`] are put on it,
 //! the [`producer`] publishes it, the [`decoder`] reads it back; [`admin`] asks about the logs,
-//! [`groups`] about their readers, and [`log`] reads a part of one.
+//! [`groups`] about their readers, and [`log`] reads a part of one. A [`journal`] is what a
+//! producer believes, for verdicts.
 
 pub mod admin;
 pub mod consumer;
 pub mod decoder;
 pub mod groups;
 pub mod headers;
+pub mod journal;
 pub mod log;
 pub mod producer;
 

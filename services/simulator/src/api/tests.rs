@@ -16,7 +16,7 @@ fn api() -> Api {
         auto_offset_reset: "earliest".into(),
         security: Default::default(),
     };
-    let publisher = Arc::new(Publisher::new(&kafka).unwrap());
+    let publisher = Arc::new(Publisher::new(&kafka, None).unwrap());
     Api {
         manager: Arc::new(Manager::new(publisher.clone())),
         guichet: Arc::new(Mutex::new(Guichet::new(7))),

@@ -180,6 +180,7 @@ mod tests {
             lab,
             memory,
             log_level: "info".into(),
+            detour: Default::default(),
         }
     }
 

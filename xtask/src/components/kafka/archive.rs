@@ -67,7 +67,7 @@ async fn make(folder: &Path, archive: &Path, kafka: &Kafka, step: &Step) -> anyh
     let none = BTreeMap::new();
     let ports = ports::choose(&names, &none, &none, PortPolicy::Free, ports::is_free)
         .map_err(|_| anyhow::anyhow!("no port is free"))?;
-    kafka.write_settings(work.path(), &data, (ports[0].port, ports[1].port))?;
+    kafka.write_settings(work.path(), &data, (ports[0].port, ports[1].port), None)?;
     let made = work.path().join("classes.jsa");
     let mut option = std::ffi::OsString::from("-XX:ArchiveClassesAtExit=");
     option.push(&made);

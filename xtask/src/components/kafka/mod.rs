@@ -17,7 +17,7 @@ pub use java::Java;
 pub use probe::{PROBE_TOPIC, answers, round_trip, round_trip_replicated};
 use uuid::Uuid;
 
-use super::{Part, Site, wait_ready};
+use super::{Part, SideDoor, Site, wait_ready};
 use crate::Context;
 use crate::output::Step;
 use crate::process::Launch;
@@ -69,7 +69,7 @@ impl Kafka {
         let data = home.join("data");
         format_once(&data, &self.jars.version)?;
         let ports = (site.lab.port("kafka"), site.lab.port("kafka_controller"));
-        self.write_settings(&home, &data, ports)?;
+        self.write_settings(&home, &data, ports, site.detour.kafka)?;
         let launch = Launch {
             program: self.java.program.clone(),
             args: self.arguments(&home, self.archive.as_ref().map(use_archive)),
@@ -82,13 +82,29 @@ impl Kafka {
         Ok(site.record(Part::Kafka, &identity, site.lab.kafka_bootstrap()))
     }
 
-    fn write_settings(&self, home: &Path, data: &Path, ports: (u16, u16)) -> anyhow::Result<()> {
+    fn write_settings(
+        &self,
+        home: &Path,
+        data: &Path,
+        ports: (u16, u16),
+        side_door: Option<SideDoor>,
+    ) -> anyhow::Result<()> {
         let (port, controller) = ports;
+        // The later of two lines with the same name counts.
+        let (map, listener, announced) = match side_door {
+            Some(door) => (
+                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+                 SIDE:PLAINTEXT\n",
+                format!(",SIDE://127.0.0.1:{}", door.listens),
+                format!(",SIDE://127.0.0.1:{}", door.announced),
+            ),
+            None => ("", String::new(), String::new()),
+        };
         let settings = format!(
-            "{SETTINGS}\n\
+            "{SETTINGS}\n{map}\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{announced}\n\
              log.dirs={}\n",
             data.display()
         );

@@ -1,0 +1,109 @@
+//! `chaos`: the quick faults hold, the quick defects are seen, a wrong file is answered by its line,
+//! and an interruption leaves nothing behind.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tests::{Lab, until};
+
+fn outcomes(lab: &Lab, args: &[&str]) -> Vec<Value> {
+    let ran = lab.xtask(args);
+    assert!(ran.ok, "{}", ran.text());
+    ran.json().as_array().expect("a list").clone()
+}
+
+#[test]
+fn the_quick_faults_hold() {
+    let lab = Lab::prepare("chaos");
+    let outcomes = outcomes(&lab, &["chaos", "all", "--quick", "--json"]);
+    assert!(outcomes.len() >= 8, "{outcomes:?}");
+    for outcome in outcomes {
+        assert_eq!(outcome["verdict"], "passed", "{outcome}");
+        let findings = outcome["findings"].as_array().expect("findings");
+        let judged = findings.iter().filter(|f| f["skipped"] == false).count();
+        assert!(judged >= 15, "{outcome}");
+    }
+}
+
+#[test]
+fn the_quick_defects_are_seen() {
+    let lab = Lab::prepare("mutants");
+    let judged = outcomes(&lab, &["chaos", "mutants", "--quick", "--json"]);
+    let killed = judged.iter().filter(|j| j["name"] != "none").count();
+    assert!(killed >= 4, "{judged:?}");
+    assert!(judged.iter().all(|j| j["killed"] == true), "{judged:?}");
+}
+
+#[test]
+fn a_wrong_file_is_answered_by_field_and_line() {
+    let lab = Lab::prepare("chaos-files");
+    let list = lab.xtask(&["chaos", "list", "--json"]).success().json();
+    let rows: std::collections::BTreeSet<i64> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|fault| fault["row"].as_i64())
+        .collect();
+    assert_eq!(
+        rows,
+        (1..=30).collect(),
+        "every row of the matrix has a fault"
+    );
+    let good = "name: own\nhypothesis: it holds\nsteps:\n  - kill: bancaire\n  - start: bancaire\n";
+    let file = lab.dir().join("own.yaml");
+    for (from, to, words) in [
+        (
+            "kill: bancaire",
+            "kill: bank",
+            ["there is no part \"bank\"", "line 4"],
+        ),
+        ("- kill:", "- kil:", ["kil", "line 4"]),
+        ("name: own", "name: My own", ["My own", "line 1"]),
+        ("steps:", "stps:", ["stps", "line 3"]),
+        ("steps:", "recover_within: soon\nsteps:", ["soon", "line 3"]),
+    ] {
+        std::fs::write(&file, good.replacen(from, to, 1)).unwrap();
+        let ran = lab.xtask(&["chaos", "run", file.to_str().unwrap()]);
+        assert!(!ran.ok);
+        for word in words.into_iter().chain(["own.yaml"]) {
+            assert!(
+                ran.stderr.contains(word),
+                "{word:?} is not in {}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn an_interruption_leaves_nothing_behind() {
+    let lab = Lab::prepare("chaos-stop");
+    let mut child = lab
+        .command(&["chaos", "run", "kill-bancaire", "--no-build"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("xtask can be run");
+    let folder = std::env::temp_dir().join(format!("edalab-chaos-{}-1", child.id()));
+    until("its lab is up", || {
+        folder.join("state.json").is_file().then_some(())
+    });
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.expect("kill is there").success());
+    let status = child.wait().expect("it ends");
+    assert!(!status.success());
+    assert!(!folder.exists(), "its folder is removed");
+    let marker = format!("EDALAB_LAB={}", folder.display());
+    let left = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environ
+                .split(|b| *b == 0)
+                .any(|var| var == marker.as_bytes())
+        });
+    assert_eq!(left.count(), 0, "no process is left");
+}
