@@ -16,7 +16,8 @@ use chassis::registry::SchemaIds;
 use chrono::{DateTime, Utc};
 use schemas::{DLQ_TOPIC, DeadLetter, DeadLetterError, DeadLetterMetadata, Event, wire};
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ use crate::domain::outcome::{Dead, Outcome};
 const BATCH: i64 = 1000;
 /// How soon rows are found that another, stopped worker left behind.
 const FALLBACK: Duration = Duration::from_secs(1);
+/// A question to PostgreSQL that takes longer is given up, with its connection.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Only one worker relays at a time: rows leave in the order of their ids.
 const RELAY_LOCK: i64 = 0x0065_6461_6c61_6202;
 
@@ -111,8 +114,9 @@ pub async fn relay(
     shutdown: CancellationToken,
 ) {
     let mut backoff = Backoff::default();
+    let mut conn = None;
     loop {
-        match relay_once(&pool, &producer).await {
+        match relay_once(&pool, &mut conn, &producer).await {
             Ok(published) => {
                 backoff.reset();
                 // A full batch: there is more.
@@ -127,6 +131,10 @@ pub async fn relay(
                 }
             }
             Err(e) => {
+                if let Some(conn) = conn.take() {
+                    // Not back into the pool: nobody knows what state it is in.
+                    drop(PoolConnection::detach(conn));
+                }
                 tracing::warn!(
                     error = format!("{e:#}"),
                     "Failed to relay the outbox, trying again"
@@ -142,25 +150,41 @@ pub async fn relay(
 /// id, topic, cle, valeur, headers.
 type StoredRow = (i64, String, Vec<u8>, Vec<u8>, Value);
 
-/// Publishes one batch of rows and deletes them once the broker has acknowledged all of them.
-async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<usize> {
-    let mut transaction = pool.begin().await.context("failed to open a transaction")?;
-    let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+/// Publishes one batch of rows and deletes them once the broker has acknowledged all of them. The
+/// connection is kept for the next one.
+async fn relay_once(
+    pool: &PgPool,
+    conn: &mut Option<PoolConnection<Postgres>>,
+    producer: &EventProducer,
+) -> anyhow::Result<usize> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(pool.acquire().await.context("failed to connect")?),
+    };
+    let begin = conn.begin();
+    let mut transaction = answered(begin)
+        .await
+        .context("failed to open a transaction")?;
+    let locked = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(RELAY_LOCK)
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *transaction);
+    let locked: bool = answered(locked)
         .await
         .context("failed to take the relay's lock")?;
-    if !locked {
-        return Ok(0);
-    }
-    let rows: Vec<StoredRow> = sqlx::query_as(
-        "SELECT id, topic, cle, valeur, headers FROM bancaire.outbox ORDER BY id LIMIT $1",
-    )
-    .bind(BATCH)
-    .fetch_all(&mut *transaction)
-    .await
-    .context("failed to read the outbox")?;
+    let rows: Vec<StoredRow> = if locked {
+        let rows = sqlx::query_as(
+            "SELECT id, topic, cle, valeur, headers FROM bancaire.outbox ORDER BY id LIMIT $1",
+        )
+        .bind(BATCH)
+        .fetch_all(&mut *transaction);
+        answered(rows).await.context("failed to read the outbox")?
+    } else {
+        Vec::new()
+    };
     if rows.is_empty() {
+        answered(transaction.rollback())
+            .await
+            .context("failed to end a transaction")?;
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
@@ -180,18 +204,31 @@ async fn relay_once(pool: &PgPool, producer: &EventProducer) -> anyhow::Result<u
             partition: None,
         })
     });
+    // The producer has its own patience; sending again sooner would only send more.
     futures_util::future::try_join_all(sends)
         .await
         .context("failed to publish")?;
     chassis::fail_point!("relayed");
     delete(&mut transaction, &ids).await?;
-    transaction.commit().await.context("failed to commit")?;
+    answered(transaction.commit())
+        .await
+        .context("failed to commit")?;
     Ok(ids.len())
+}
+
+/// A connection that is half open never answers.
+async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, work).await;
+    let answer = answer.with_context(|| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        format!("no answer from PostgreSQL within {seconds} s")
+    })?;
+    Ok(answer?)
 }
 
 async fn delete(conn: &mut PgConnection, ids: &[i64]) -> anyhow::Result<()> {
     let query = sqlx::query("DELETE FROM bancaire.outbox WHERE id = ANY($1)").bind(ids);
-    let deleted = query.execute(conn).await;
+    let deleted = answered(query.execute(conn)).await;
     deleted.context("failed to delete what was published")?;
     Ok(())
 }

@@ -124,7 +124,7 @@ pub const MUTANTS: [Mutant; 15] = [
     mutant(
         "forget-compare-and-set",
         "a batch moves the stored offsets without looking where they are",
-        "zombie",
+        "zombie-poison",
         false,
     ),
     mutant(
@@ -147,6 +147,7 @@ pub struct Judged {
     /// What was seen; for the sound services, what should not have been.
     pub by: Vec<String>,
     pub took_ms: u64,
+    pub outcome: Outcome,
 }
 
 /// Runs the defects of these names, or all; before them the sound services, built the same way.
@@ -274,6 +275,7 @@ impl Work {
             killed: outcome.verdict == Verdict::Failed,
             by,
             took_ms: outcome.took_ms,
+            outcome: outcome.clone(),
         }
     }
 }
@@ -389,7 +391,10 @@ mod tests {
 
     #[test]
     fn a_defect_that_lives_and_a_sound_service_that_does_not_fail_the_suite() {
+        let ctx = Context::new(false, Backend::Embedded).unwrap();
+        let fault = scenario::find(&ctx, "backlog").unwrap();
         let judged = |name: &str, killed| Judged {
+            outcome: Outcome::new(&fault, 1, "embedded"),
             name: name.into(),
             defect: String::new(),
             fault: "backlog".into(),

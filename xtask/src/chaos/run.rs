@@ -104,6 +104,7 @@ pub async fn run(
     outcome.took_ms = began.elapsed().as_millis() as u64;
     if let Err(e) = result {
         steps::mend(lab);
+        keep_logs(lab, fault);
         return outcome.failed(format!("{e:#}"));
     }
     let broken: Vec<String> = outcome
@@ -113,7 +114,21 @@ pub async fn run(
     if broken.is_empty() {
         outcome
     } else {
+        keep_logs(lab, fault);
         outcome.failed(broken.join("; "))
+    }
+}
+
+/// What the parts logged goes with their lab, unless it may say why something broke. Best effort.
+fn keep_logs(lab: &ChaosLab, fault: &Fault) {
+    let kept = lab.ctx.reports_dir().join("chaos/logs").join(&fault.name.0);
+    let _ = std::fs::create_dir_all(&kept);
+    for entry in std::fs::read_dir(lab.ctx.lab_dir.join("logs"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let _ = std::fs::copy(entry.path(), kept.join(entry.file_name()));
     }
 }
 

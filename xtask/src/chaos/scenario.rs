@@ -154,7 +154,9 @@ impl Fault {
 
     /// True when bancaire must be the one with fail points.
     pub fn holds(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Hold(_)))
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::Hold(_) | Step::Arm(_)))
     }
 
     /// True when it is nothing but tests with labs of their own.

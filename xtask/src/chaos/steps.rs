@@ -52,7 +52,12 @@ pub async fn perform(lab: &mut ChaosLab, step: &Step, seed: u64) -> anyhow::Resu
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
-        Step::Hold(point) => hold(lab, point.name()).await?,
+        Step::Hold(point) => {
+            arm(lab, point.name())?;
+            held(lab, point.name()).await?;
+        }
+        Step::Arm(point) => arm(lab, point.name())?,
+        Step::Held(point) => held(lab, point.name()).await?,
         Step::Release(point) => {
             let release = lab.faults_dir.join(format!("{}.release", point.name()));
             std::fs::write(release, "").context("failed to release a fail point")?;
@@ -107,14 +112,16 @@ async fn rage(lab: &mut ChaosLab, storm: &Storm) -> anyhow::Result<()> {
     lab.workers(storm.between[0]).await
 }
 
-async fn hold(lab: &ChaosLab, point: &str) -> anyhow::Result<()> {
-    let armed = lab.faults_dir.join(point);
-    let reached = lab.faults_dir.join(format!("{point}.reached"));
+fn arm(lab: &ChaosLab, point: &str) -> anyhow::Result<()> {
     // From an earlier step of the same fault.
-    for stale in [&reached, &lab.faults_dir.join(format!("{point}.release"))] {
-        let _ = std::fs::remove_file(stale);
+    for stale in ["reached", "release"] {
+        let _ = std::fs::remove_file(lab.faults_dir.join(format!("{point}.{stale}")));
     }
-    std::fs::write(&armed, "").context("failed to arm a fail point")?;
+    std::fs::write(lab.faults_dir.join(point), "").context("failed to arm a fail point")
+}
+
+async fn held(lab: &ChaosLab, point: &str) -> anyhow::Result<()> {
+    let reached = lab.faults_dir.join(format!("{point}.reached"));
     let began = Instant::now();
     // It is there before its content is.
     while std::fs::read_to_string(&reached).is_ok_and(|pid| pid.is_empty()) || !reached.exists() {

@@ -30,6 +30,10 @@ pub enum Step {
     LoseReply(LostReply),
     /// Waits until bancaire is at a named point in the middle of a batch, and holds it there.
     Hold(Point),
+    /// The first half of `hold`: whoever comes to the point is going to be held.
+    Arm(Point),
+    /// The second half: waits until somebody is.
+    Held(Point),
     /// Lets it go on from there.
     Release(Point),
     /// Publishes records that cannot be read, on every topic of events.
