@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{ALL_TOPICS, Client, TopicSet};
 use super::hub::{Hub, Registration};
-use super::messages::{self, Action, ClientMessage, Text};
+use super::messages::{self, Action, ClientMessage, Frame};
 use super::{TOPICS, topic_index};
 
 /// How long a client may take to hear that it is over, and to stop sending.
@@ -173,7 +173,7 @@ async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     hub: &Hub,
     client: &Client,
-    queue: &mut mpsc::Receiver<Text>,
+    queue: &mut mpsc::Receiver<Frame>,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -183,22 +183,25 @@ where
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     loop {
         let next = match queue.try_recv() {
-            Ok(text) => Some(text),
-            Err(_) => client.caught_up(),
+            Ok(frame) => Some(frame),
+            Err(_) => client.caught_up().map(Frame::from),
         };
         let sent = match next {
-            Some(text) => {
-                batch.push(text);
+            Some(frame) => {
+                batch.push(frame);
                 while batch.len() < WRITE_BATCH
-                    && let Ok(text) = queue.try_recv()
+                    && let Ok(frame) = queue.try_recv()
                 {
-                    batch.push(text);
+                    batch.push(frame);
                 }
                 send_all(sink, &mut batch).await
             }
             None => tokio::select! {
-                text = queue.recv() => match text {
-                    Some(text) => sink.send(Message::Text(text)).await,
+                frame = queue.recv() => match frame {
+                    Some(frame) => {
+                        batch.push(frame);
+                        send_all(sink, &mut batch).await
+                    }
                     None => return End::Gone,
                 },
                 _ = ping.tick() => sink.send(Message::Ping(Bytes::new())).await,
@@ -212,13 +215,16 @@ where
 
 async fn send_all<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
-    batch: &mut Vec<Text>,
+    batch: &mut Vec<Frame>,
 ) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    for text in batch.drain(..) {
-        sink.feed(Message::Text(text)).await?;
+    // Their spans end once they have left.
+    let mut deliveries = Vec::new();
+    for frame in batch.drain(..) {
+        deliveries.extend(frame.delivery);
+        sink.feed(Message::Text(frame.text)).await?;
     }
     sink.flush().await
 }
