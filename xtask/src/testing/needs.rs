@@ -27,6 +27,7 @@ pub enum Need {
     Docker,
     Node,
     Chromium,
+    Prometheus,
 }
 
 impl Need {
@@ -39,6 +40,7 @@ impl Need {
             "docker" => Some(Need::Docker),
             "node" => Some(Need::Node),
             "chromium" => Some(Need::Chromium),
+            "prometheus" => Some(Need::Prometheus),
             _ => None,
         }
     }
@@ -70,6 +72,13 @@ impl Needs {
         if !answers("chromium", &["--version"]).await {
             let reason = "Chromium was not found".to_owned();
             missing.insert(Need::Chromium, (reason, "apt install chromium".to_owned()));
+        }
+        if !answers("promtool", &["--version"]).await {
+            let reason = "Prometheus was not found".to_owned();
+            missing.insert(
+                Need::Prometheus,
+                (reason, "apt install prometheus".to_owned()),
+            );
         }
         Self(missing)
     }
