@@ -12,6 +12,7 @@ pub mod cli;
 pub mod components;
 pub mod context;
 pub mod evolution;
+pub mod grafana;
 pub mod images;
 pub mod junit;
 pub mod lab;

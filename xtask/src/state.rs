@@ -56,7 +56,23 @@ pub struct LabState {
     /// Part → the image that it runs from, for parts in containers.
     #[serde(default)]
     pub images: BTreeMap<String, ImageUsed>,
+    /// The JMX exporter's jar, when the broker shows its figures.
+    #[serde(default)]
+    pub jmx_agent: Option<PathBuf>,
+    /// What watches a lab but is not here, and why.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, String>,
+    /// Where the services send their traces, when anywhere.
+    #[serde(default)]
+    pub otlp: Option<String>,
+    /// `json` or `pretty`.
+    #[serde(default = "json")]
+    pub log_format: String,
     postgres_admin_password: String,
+}
+
+fn json() -> String {
+    "json".into()
 }
 
 /// One process or container of the lab.
@@ -128,6 +144,10 @@ impl LabState {
             container_services: false,
             external: None,
             images: BTreeMap::new(),
+            jmx_agent: None,
+            skipped: BTreeMap::new(),
+            otlp: None,
+            log_format: json(),
             postgres_admin_password: memory.postgres_admin_password.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chassis::metrics::CONSUMER_LAG;
+use chassis::metrics::{COMMITTED_OFFSET, CONSUMER_LAG};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::EventType;
@@ -102,14 +102,16 @@ fn partitions(consumer: &GroupConsumer) -> anyhow::Result<Vec<(EventType, i32)>>
 /// Asks the broker at most every [`FRESH`], however many ask us.
 pub struct Broker {
     consumer: Arc<GroupConsumer>,
+    group: String,
     cache: Mutex<Option<(Instant, Option<Arc<Highs>>)>>,
     shared: Arc<Shared>,
 }
 
 impl Broker {
-    pub fn new(consumer: Arc<GroupConsumer>, shared: Arc<Shared>) -> Self {
+    pub fn new(consumer: Arc<GroupConsumer>, group: &str, shared: Arc<Shared>) -> Self {
         Self {
             consumer,
+            group: group.to_owned(),
             cache: Mutex::default(),
             shared,
         }
@@ -159,9 +161,13 @@ impl Broker {
             if let Some(highs) = self.highs().await {
                 for ((topic, partition), committed) in self.shared.committed() {
                     if let Some(high) = highs.get(&(topic, partition)) {
-                        CONSUMER_LAG
-                            .with_label_values(&[topic.topic(), &partition.to_string()])
-                            .set((high - committed).max(0) as f64);
+                        let partition = partition.to_string();
+                        let labels = [self.group.as_str(), topic.topic(), &partition];
+                        let lag = (high - committed).max(0);
+                        CONSUMER_LAG.with_label_values(&labels).set(lag as f64);
+                        COMMITTED_OFFSET
+                            .with_label_values(&labels)
+                            .set(committed as f64);
                     }
                 }
             }

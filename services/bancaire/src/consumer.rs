@@ -37,6 +37,7 @@ use crate::domain::{FastMap, operation};
 use crate::health::{Dependency, Health};
 use crate::shared::Shared;
 use crate::store::flux::{Mismatch, Position};
+use crate::traces;
 use crate::writer::{PositionsRequest, Work};
 
 /// How long a poll waits when there is nothing to do.
@@ -71,6 +72,7 @@ pub struct Source {
     pub consumer: Arc<GroupConsumer>,
     pub decoder: EventDecoder,
     pub batch_max: usize,
+    pub group: String,
     pub work: mpsc::Sender<Work>,
     pub shared: Arc<Shared>,
     pub runtime: Handle,
@@ -217,6 +219,9 @@ impl Poller {
         if offset < position || is_unreadable {
             return;
         }
+        let may_trace = self.batch.may_trace();
+        let trace = may_trace.then(|| traces::receive(message, &self.source.group));
+        let trace = trace.flatten();
         let decoder = &self.source.decoder;
         let decoded = match decoder.decode_cached(message.topic(), message.payload()) {
             Decoded::Event(event) => Ok(event),
@@ -253,6 +258,9 @@ impl Poller {
         self.positions.insert((topic, partition), offset + 1);
         self.batch
             .push(origin, position, content, message.key(), message.payload());
+        if let Some(span) = trace {
+            self.batch.trace(span);
+        }
     }
 
     /// Gives the batch to the writer, and stops the flow while the writer is stalled.

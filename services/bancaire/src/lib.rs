@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod repository;
 pub mod shared;
+pub mod traces;
 
 pub use api::openapi;
 pub use config::Config;

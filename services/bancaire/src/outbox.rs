@@ -11,8 +11,9 @@ use std::time::Duration;
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chassis::kafka::{Backoff, EventProducer, RawRecord, event_headers};
+use chassis::kafka::{Backoff, EventProducer, RawRecord, event_headers_in};
 use chassis::registry::SchemaIds;
+use chassis::telemetry;
 use chrono::{DateTime, Utc};
 use schemas::{DLQ_TOPIC, DeadLetter, DeadLetterError, DeadLetterMetadata, Event, wire};
 use serde_json::{Map, Value};
@@ -20,9 +21,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::SERVICE;
 use crate::domain::outcome::{Dead, Outcome};
+use crate::domain::record::Batch;
 
 /// Rows that are in flight to the broker at once.
 const BATCH: i64 = 1000;
@@ -49,10 +52,12 @@ pub fn rows(
     ids: &SchemaIds,
     group: &str,
     now: DateTime<Utc>,
+    batch: Option<&Batch>,
 ) -> Vec<OutboxRow> {
     let credits = outcome.emitted.iter().map(|recu| {
         let event = Event::VirementRecu(recu.clone());
-        let headers = event_headers(&event, SERVICE)
+        let cause = batch.map_or_else(Span::none, |batch| batch.traces.cause_of(recu));
+        let headers = event_headers_in(&cause, &event, SERVICE)
             .into_iter()
             .map(|(name, value)| (name, Value::from(String::from_utf8_lossy(&value))))
             .collect();
@@ -63,10 +68,16 @@ pub fn rows(
             headers: Value::Object(headers),
         }
     });
-    let dead = outcome
-        .dead_letters
-        .iter()
-        .map(|dead| dead_letter(dead, group, now));
+    let dead = outcome.dead_letters.iter().map(|dead| {
+        let mut row = dead_letter(dead, group, now);
+        if let (Some(batch), Value::Object(headers)) = (batch, &mut row.headers) {
+            let span = batch.traces.span_of(dead.record.origin);
+            telemetry::inject_context(&telemetry::context_of(&span), |name, value| {
+                headers.insert(name.to_owned(), value.into());
+            });
+        }
+        row
+    });
     credits
         .filter(|_| !chassis::mutant!("lose-outbox-row"))
         .chain(dead)
@@ -277,7 +288,13 @@ mod tests {
             emitted: vec![virement::recu(&emis)],
             ..Outcome::default()
         };
-        let rows = rows(&outcome, &SchemaIds::new([7; 7]), "bancaire", samples::at());
+        let rows = rows(
+            &outcome,
+            &SchemaIds::new([7; 7]),
+            "bancaire",
+            samples::at(),
+            None,
+        );
         assert_eq!(rows[0].topic, "bancaire.virement.recu");
         assert_eq!(rows[0].cle, b"b");
         assert_eq!(rows[0].valeur[..5], [0, 0, 0, 0, 7]);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chassis::metrics::{PARKED_AGE, PARKED_EVENTS};
 use sqlx::{Connection, PgConnection};
 
 use crate::domain::expire;
@@ -37,6 +38,9 @@ impl Writer {
 impl Sink {
     async fn try_sweep(&self, conn: &mut PgConnection) -> Result<usize, Abort> {
         let age_ms = self.parking_time.as_millis() as i64;
+        let (parked, oldest_s) = load::parked_figures(conn).await?;
+        PARKED_EVENTS.set(parked);
+        PARKED_AGE.set(oldest_s.max(0.0));
         if !load::any_expired(conn, age_ms).await? {
             return Ok(0);
         }
@@ -50,7 +54,7 @@ impl Sink {
             .collect();
         let known = load::known(&mut tx, &ids).await?;
         let outcome = expire(&parked, &known);
-        self.store(tx, &outcome).await?;
+        self.store(tx, &outcome, None).await?;
         tracing::info!(
             events = parked.len(),
             "Refused events whose account did not appear"

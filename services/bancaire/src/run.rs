@@ -54,7 +54,7 @@ pub async fn start(
     let pool = postgres::connect(&config.common.postgres)?;
     let consumer = Arc::new(group::consumer(&config.common.kafka, &config.group)?);
     let shared = Arc::new(Shared::default());
-    let broker = Arc::new(Broker::new(consumer.clone(), shared.clone()));
+    let broker = Arc::new(Broker::new(consumer.clone(), &config.group, shared.clone()));
     let router = api::router(Api {
         pool: pool.clone(),
         broker: broker.clone(),
@@ -125,6 +125,7 @@ async fn work(
         consumer: consumer.clone(),
         decoder,
         batch_max: config.batch_max,
+        group: config.group.clone(),
         work,
         shared: shared.clone(),
         runtime: Handle::current(),

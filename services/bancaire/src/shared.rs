@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use chassis::metrics::CONSUMER_LAG;
+use chassis::metrics::{COMMITTED_OFFSET, CONSUMER_LAG};
 use schemas::EventType;
 use tokio::sync::Notify;
 
@@ -51,6 +51,7 @@ impl Shared {
     pub fn forget_committed(&self) {
         *self.offsets() = Offsets::default();
         CONSUMER_LAG.reset();
+        COMMITTED_OFFSET.reset();
     }
 
     /// What Kafka is to be told, once.

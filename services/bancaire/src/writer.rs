@@ -11,12 +11,14 @@ use std::time::Duration;
 use chassis::kafka::{Backoff, EventDecoder};
 use chassis::postgres;
 use chassis::registry::SchemaIds;
+use chassis::telemetry::sql;
 use chrono::Utc;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::domain::{Batch, Effect, Input, Known, Operation, Outcome, fold};
 use crate::health::Dependency;
@@ -131,7 +133,10 @@ impl Writer {
         loop {
             tokio::select! {
                 work = work.recv() => match work {
-                    Some(Work::Batch(batch)) => self.commit(&batch).await,
+                    Some(Work::Batch(batch)) => {
+                        let span = batch.traces.batch_span(&batch, &self.sink.group);
+                        self.commit(&batch).instrument(span).await;
+                    }
                     Some(Work::Positions(request)) => self.answer(request).await,
                     None => return,
                 },
@@ -199,7 +204,7 @@ impl Writer {
             left => expect(committed.duplicates, left),
         };
         self.expect_parking = expect(committed.parked, self.expect_parking);
-        metrics::committed(&batch.spans, batch.received);
+        metrics::committed(batch);
         let offsets = batch
             .spans
             .iter()
@@ -306,9 +311,25 @@ impl Sink {
             (false, false) => ParkingLock::Shared,
             (false, true) => ParkingLock::None,
         };
+        let transaction = sql("TRANSACTION", "edalab");
+        self.in_transaction(conn, batch, plan, &touched, lock)
+            .instrument(transaction)
+            .await
+    }
+
+    async fn in_transaction(
+        &self,
+        conn: &mut PgConnection,
+        batch: &Batch,
+        plan: Plan,
+        touched: &Touched<'_>,
+        lock: ParkingLock,
+    ) -> Result<Committed, Abort> {
         let mut tx = conn.begin().await?;
         load::take_parking_lock(&mut tx, lock).await?;
-        let comptes = load::comptes(&mut tx, &touched.comptes).await?;
+        let comptes = load::comptes(&mut tx, &touched.comptes)
+            .instrument(sql("SELECT", "bancaire.comptes"))
+            .await?;
         let parked = if touched.opened.is_empty() {
             Vec::new()
         } else {
@@ -332,28 +353,31 @@ impl Sink {
             tx.rollback().await?;
             return Err(Abort::NeedsParkingLock);
         }
-        self.store(tx, &outcome).await?;
+        self.store(tx, &outcome, Some(batch)).await?;
+        batch.traces.committed(batch, &outcome);
         Ok(Committed {
             duplicates: outcome.flows.iter().any(|flow| flow.duplicates > 0),
             parked: !outcome.parked.is_empty(),
         })
     }
 
-    /// Stores an outcome and commits.
+    /// Stores an outcome and commits; `batch` is what it was decided from, unless that was parked.
     pub(crate) async fn store(
         &self,
         mut tx: Transaction<'_, Postgres>,
         outcome: &Outcome<'_>,
+        batch: Option<&Batch>,
     ) -> Result<(), Abort> {
         // Before the rows: who does not own the offsets is turned away before it writes much.
-        if !flux::advance(&mut tx, &outcome.flows).await? {
+        let advance = flux::advance(&mut tx, &outcome.flows);
+        if !advance.instrument(sql("UPDATE", "bancaire.flux")).await? {
             tx.rollback().await?;
             return Err(Abort::Fenced);
         }
         if chassis::mutant!("commit-offsets-first") {
             sqlx::raw_sql("COMMIT; BEGIN").execute(&mut *tx).await?;
         }
-        let rows = outbox::rows(outcome, &self.ids, &self.group, Utc::now());
+        let rows = outbox::rows(outcome, &self.ids, &self.group, Utc::now(), batch);
         chassis::fail_point!("before-copy");
         if let Err(e) = write::outcome(&mut tx, outcome, &rows).await {
             if postgres::is_unique_violation(&e) {
@@ -362,9 +386,9 @@ impl Sink {
             return Err(e.into());
         }
         chassis::fail_point!("before-commit");
-        tx.commit().await?;
+        tx.commit().instrument(sql("COMMIT", "")).await?;
         chassis::fail_point!("after-commit");
-        metrics::decided(outcome, Utc::now());
+        metrics::decided(outcome, Utc::now(), batch);
         if !rows.is_empty() {
             self.shared.outbox_ready.notify_one();
         }

@@ -406,12 +406,74 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// What is logged, and how.
+/// Which traces are recorded, and where they go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceConfig {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, such as `http://127.0.0.1:4318`: an OpenTelemetry collector,
+    /// or anything else that takes OTLP over HTTP. Without one, spans only give log lines their ids.
+    pub endpoint: Option<String>,
+    /// `EDALAB_TRACES_PER_SECOND` (10): traces begun per second at most, so that their cost does
+    /// not grow with the load.
+    pub per_second: f64,
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            per_second: 10.0,
+        }
+    }
+}
+
+impl TraceConfig {
+    pub fn read(source: &mut Source) -> Self {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let endpoint: Option<String> = source.get_optional("traces.otlp_endpoint", ENDPOINT);
+        if let Some(url) = &endpoint
+            && !["http://", "https://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+        {
+            source.problem(
+                "traces.otlp_endpoint",
+                ENDPOINT,
+                format_args!("{url:?} is not an http:// address; OTLP over HTTP has port 4318"),
+            );
+        }
+        let default = Self::default().per_second;
+        let per_second = source.get("traces.per_second", "EDALAB_TRACES_PER_SECOND", default);
+        if !(0.0..=1e6).contains(&per_second) {
+            source.problem(
+                "traces.per_second",
+                "EDALAB_TRACES_PER_SECOND",
+                "must be 0 to 1000000",
+            );
+        }
+        Self {
+            endpoint: endpoint.map(|url| url.trim_end_matches('/').to_owned()),
+            per_second,
+        }
+    }
+}
+
+/// What is logged and traced, and how.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
     /// `error` … `trace`, or a filter such as `info,bancaire=debug`.
     pub level: String,
     pub format: LogFormat,
+    pub traces: TraceConfig,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Json,
+            traces: TraceConfig::default(),
+        }
+    }
 }
 
 impl LogConfig {
@@ -435,7 +497,11 @@ impl LogConfig {
                 LogFormat::Json
             }
         };
-        Self { level, format }
+        Self {
+            level,
+            format,
+            traces: TraceConfig::read(source),
+        }
     }
 }
 

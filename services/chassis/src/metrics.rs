@@ -2,12 +2,14 @@
 //!
 //! The names are the project's contract with its dashboards (`edalab_*`).
 
+pub mod openmetrics;
+
 use std::sync::LazyLock;
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    TextEncoder, register_gauge_vec, register_histogram_vec, register_int_counter,
-    register_int_counter_vec, register_int_gauge,
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, TextEncoder, register_gauge, register_gauge_vec, register_histogram_vec,
+    register_int_counter, register_int_counter_vec, register_int_gauge,
 };
 
 /// Buckets from 0.5 ms to 30 s: wide enough for an outage, fine enough for a p99 of 25 ms.
@@ -80,7 +82,32 @@ pub static CONSUMER_LAG: LazyLock<GaugeVec> = LazyLock::new(|| {
     register_gauge_vec!(
         "edalab_consumer_lag",
         "Records behind the end of the partition",
-        &["topic", "partition"]
+        &["consumer_group", "topic", "partition"]
+    )
+    .expect("the metric is registered once")
+});
+/// The next offset to be committed; with the broker's own log ends, another view of the lag.
+pub static COMMITTED_OFFSET: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "edalab_committed_offset",
+        "The next offset of the partition after what was committed to PostgreSQL",
+        &["consumer_group", "topic", "partition"]
+    )
+    .expect("the metric is registered once")
+});
+/// Events that wait for their account.
+pub static PARKED_EVENTS: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "edalab_parked_events",
+        "Events that wait for their account to be opened"
+    )
+    .expect("the metric is registered once")
+});
+/// How long the oldest of them waits.
+pub static PARKED_AGE: LazyLock<Gauge> = LazyLock::new(|| {
+    register_gauge!(
+        "edalab_parked_oldest_age_seconds",
+        "How long the oldest parked event has waited"
     )
     .expect("the metric is registered once")
 });
@@ -88,6 +115,22 @@ pub static CONSUMER_LAG: LazyLock<GaugeVec> = LazyLock::new(|| {
 pub static DEAD_LETTERS: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!("edalab_dead_letters_total", "Dead letters written")
         .expect("the metric is registered once")
+});
+/// Spans that the collector took.
+pub static SPANS_EXPORTED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "edalab_spans_exported_total",
+        "Spans that the collector took"
+    )
+    .expect("the metric is registered once")
+});
+/// Spans that it did not take, or that there was no room for.
+pub static SPANS_DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "edalab_spans_dropped_total",
+        "Spans that were dropped on their way to the collector"
+    )
+    .expect("the metric is registered once")
 });
 /// WebSocket clients connected now.
 pub static WEBSOCKET_CLIENTS: LazyLock<IntGauge> = LazyLock::new(|| {
@@ -113,11 +156,18 @@ pub fn register(service: &'static str) {
     for family in [&MESSAGES_PRODUCED, &MESSAGES_CONSUMED, &PROCESSING_ERRORS] {
         LazyLock::force(family);
     }
+    // From 0 on, so that the first error is an increase.
+    PROCESSING_ERRORS.with_label_values(&[service, "transient"]);
     for family in [&MESSAGE_LATENCY, &PROCESSING_LATENCY, &END_TO_END_LATENCY] {
         LazyLock::force(family);
     }
     LazyLock::force(&CONSUMER_LAG);
-    LazyLock::force(&DEAD_LETTERS);
+    LazyLock::force(&COMMITTED_OFFSET);
+    LazyLock::force(&PARKED_EVENTS);
+    LazyLock::force(&PARKED_AGE);
+    for counter in [&DEAD_LETTERS, &SPANS_EXPORTED, &SPANS_DROPPED] {
+        LazyLock::force(counter);
+    }
     LazyLock::force(&WEBSOCKET_CLIENTS);
     LazyLock::force(&TASKS);
 }
@@ -130,13 +180,30 @@ static TASKS: LazyLock<[IntGauge; 2]> = LazyLock::new(|| {
     .map(|gauge| gauge.expect("the metric is registered once"))
 });
 
-/// The exposition text of everything that is registered, with the runtime's figures of now.
-pub fn gather() -> String {
+/// The exposition text of everything that is registered in the form that the caller asked for, and
+/// its content type.
+pub fn gather_as(accept: &str) -> (&'static str, String) {
+    if accept.contains("application/openmetrics-text") {
+        note_runtime();
+        return (
+            openmetrics::CONTENT_TYPE,
+            openmetrics::encode(&prometheus::gather()),
+        );
+    }
+    ("text/plain; version=0.0.4; charset=utf-8", gather())
+}
+
+fn note_runtime() {
     if let Ok(handle) = tokio::runtime::Handle::try_current() {
         let figures = handle.metrics();
         TASKS[0].set(figures.num_alive_tasks() as i64);
         TASKS[1].set(figures.num_workers() as i64);
     }
+}
+
+/// The exposition text of everything that is registered, with the runtime's figures of now.
+pub fn gather() -> String {
+    note_runtime();
     let mut text = Vec::with_capacity(16 * 1024);
     TextEncoder::new()
         .encode(&prometheus::gather(), &mut text)

@@ -3,24 +3,27 @@
 //! A span's trace id is on every log line written inside it. Context travels over HTTP and Kafka
 //! as `traceparent`/`tracestate`; [`inject`] and [`extract`] are the only two places that know.
 
-use std::fmt;
+mod lines;
+mod otlp;
+pub mod sampling;
+mod spans;
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use serde_json::{Map, Value, json};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Span, Subscriber};
+use tracing::{Level, Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use self::lines::JsonLines;
+use self::otlp::Exporter;
+use self::sampling::Sampler;
+pub use self::spans::{link, sql};
 use crate::config::{LogConfig, LogFormat};
 
 /// Keeps the tracer alive; dropping it at the end of `main` flushes what is left.
@@ -51,7 +54,13 @@ fn subscriber<W>(
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    let provider = SdkTracerProvider::builder().build();
+    sampling::set_events_per_second(log.traces.per_second);
+    let mut provider =
+        SdkTracerProvider::builder().with_sampler(Sampler::new(log.traces.per_second));
+    if let Some(endpoint) = &log.traces.endpoint {
+        provider = provider.with_span_processor(Exporter::start(service, endpoint));
+    }
+    let provider = provider.build();
     // librdkafka's own chatter is only worth seeing when something is wrong.
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
@@ -60,68 +69,51 @@ where
         LogFormat::Pretty => lines.compact().with_target(false).boxed(),
     };
     let tracer = provider.tracer(service);
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        // Where in the code and on which thread: the names of our spans say enough.
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO));
     let subscriber = tracing_subscriber::registry()
-        .with(tracing_opentelemetry::layer().with_tracer(tracer))
+        .with(traces)
         .with(lines.with_filter(filter));
     (subscriber, provider)
 }
 
-/// One JSON object per line: timestamp, level, service, message, trace_id, span_id, fields.
-struct JsonLines {
-    service: &'static str,
+/// The lab's own spans, and what went wrong inside them.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let root = metadata.target().split("::").next().unwrap_or_default();
+    // The last are the integration tests, which publish events of their own.
+    let is_own = [
+        "chassis",
+        "simulator",
+        "bancaire",
+        "gateway",
+        "registry",
+        "tests",
+    ]
+    .contains(&root);
+    is_own && (metadata.is_span() || *metadata.level() <= Level::WARN)
 }
 
-impl<S, N> FormatEvent<S, N> for JsonLines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut line = Map::new();
-        let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-        line.insert("timestamp".into(), now.into());
-        line.insert("level".into(), event.metadata().level().as_str().into());
-        line.insert("service".into(), self.service.into());
-        line.insert("message".into(), "".into());
-        let context = Context::current();
-        let span = context.span().span_context().clone();
-        if span.is_valid() {
-            line.insert("trace_id".into(), span.trace_id().to_string().into());
-            line.insert("span_id".into(), span.span_id().to_string().into());
-        }
-        event.record(&mut JsonFields(&mut line));
-        line.insert("target".into(), event.metadata().target().into());
-        writeln!(writer, "{}", Value::Object(line))
-    }
+/// The trace context of a span; empty when it has none.
+pub fn context_of(span: &Span) -> Context {
+    span.context()
 }
 
-struct JsonFields<'a>(&'a mut Map<String, Value>);
+/// True for the context of a trace that is recorded.
+pub fn is_sampled(context: &Context) -> bool {
+    context.span().span_context().is_sampled()
+}
 
-impl Visit for JsonFields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0
-            .insert(field.name().into(), format!("{value:?}").into());
-    }
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
-    }
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().into(), json!(value));
-    }
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
-    }
+/// The trace id of a span that is recorded, for an exemplar.
+pub fn sampled_trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let span = context.span().span_context().clone();
+    span.is_sampled().then(|| span.trace_id().to_string())
 }
 
 /// The current trace id as 32 hex digits, when inside a span that has one.
@@ -179,6 +171,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use serde_json::Value;
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -198,7 +192,7 @@ mod tests {
         let writer = captured.clone();
         let log = LogConfig {
             level: "debug".into(),
-            format: LogFormat::Json,
+            ..LogConfig::default()
         };
         let (subscriber, _provider) = subscriber("test", &log, move || writer.clone());
         tracing::subscriber::with_default(subscriber, work);

@@ -11,14 +11,17 @@ use anyhow::Context;
 use chassis::config::KafkaConfig;
 use chassis::kafka::consumer::{EventConsumer, Received, Start};
 use chassis::kafka::{Backoff, EventDecoder, Failure, Poison};
+use chassis::metrics::MESSAGES_CONSUMED;
 use chassis::registry::RegistryClient;
+use chassis::telemetry;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use schemas::{DLQ_TOPIC, EventType};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::flow::Flow;
-use crate::websocket::messages::{Content, DecodingError, Envelope, EventPayload, Text};
+use crate::websocket::messages::{Content, DecodingError, Envelope, EventPayload, Frame, Text};
 use crate::websocket::{Feed, Hub, TOPICS, topic_index};
 
 /// A message above this is sent without its content, so that queues stay small whatever is on the
@@ -61,14 +64,23 @@ impl Streamer {
     }
 
     async fn stream(&self, mut consumer: EventConsumer, shutdown: &CancellationToken) {
+        let consumed =
+            TOPICS.map(|topic| MESSAGES_CONSUMED.with_label_values(&[crate::SERVICE, topic]));
         while let Some(received) = consumer.next(shutdown).await {
             let Some(topic) = topic_index(&received.topic) else {
                 continue;
             };
             self.flow.saw(topic, Instant::now());
+            consumed[topic].inc();
+            let span = span_of(&received);
             if self.hub.is_watched(topic) {
                 let now_ms = chrono::Utc::now().timestamp_millis();
-                self.hub.broadcast_to_topic(topic, &text(&received, now_ms));
+                let frame = Frame {
+                    text: text(&received, now_ms),
+                    delivery: (!span.is_none()).then(|| Arc::new(delivery(&span))),
+                };
+                let clients = self.hub.broadcast_to_topic(topic, &frame);
+                span.in_scope(|| say(&received, clients));
             }
         }
     }
@@ -101,6 +113,61 @@ impl Streamer {
             }
         }
     }
+}
+
+/// The span of a record whose trace is recorded; none for most.
+fn span_of(received: &Received) -> Span {
+    if !telemetry::is_sampled(&received.trace) {
+        return Span::none();
+    }
+    let topic = &received.topic;
+    let span = tracing::info_span!(
+        parent: None,
+        "process",
+        otel.name = format!("process {topic}"),
+        otel.kind = "consumer",
+        messaging.system = "kafka",
+        messaging.operation.name = "process",
+        messaging.operation.r#type = "process",
+        messaging.destination.name = topic,
+        messaging.destination.partition.id = received.partition.to_string(),
+        messaging.kafka.offset = received.offset,
+        messaging.message.id = event_id(received),
+        event.id = event_id(received),
+    );
+    telemetry::set_parent(&span, received.trace.clone());
+    span
+}
+
+/// Lasts until the last client has been written to.
+fn delivery(parent: &Span) -> Span {
+    tracing::info_span!(
+        parent: parent,
+        "websocket send",
+        otel.kind = "producer",
+        messaging.system = "websocket",
+        messaging.operation.name = "send",
+        messaging.operation.r#type = "send",
+        network.protocol.name = "websocket",
+    )
+}
+
+fn say(received: &Received, clients: usize) {
+    // Outside of a recorded trace nobody asks.
+    if telemetry::is_sampled(&received.trace) {
+        tracing::info!(
+            event.id = event_id(received),
+            kafka.topic = received.topic,
+            kafka.partition = received.partition,
+            kafka.offset = received.offset,
+            clients,
+            "Streamed an event"
+        );
+    }
+}
+
+fn event_id(received: &Received) -> Option<&str> {
+    received.event.as_ref().ok().map(schemas::Event::event_id)
 }
 
 /// The message about one record.

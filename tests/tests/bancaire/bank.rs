@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bancaire::Config;
-use chassis::config::{CommonConfig, LogConfig, LogFormat, SchemaConfig, ServiceConfig};
+use chassis::config::{CommonConfig, LogConfig, SchemaConfig, ServiceConfig};
 use reqwest::StatusCode;
 use rust_decimal::Decimal;
 use schemas::DeadLetter;
@@ -51,10 +51,7 @@ pub async fn config(name: &str) -> Config {
                 host: [127, 0, 0, 1].into(),
                 port: 0,
             },
-            log: LogConfig {
-                level: "info".into(),
-                format: LogFormat::Json,
-            },
+            log: LogConfig::default(),
         },
         parking_time: Duration::from_secs(60),
         batch_max: 5_000,

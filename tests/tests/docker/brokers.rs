@@ -29,7 +29,7 @@ fn three_brokers_outlive_one_and_wait_for_the_second() {
     let status: Value = lab.xtask(&["status", "--json"]).success().json();
     assert_eq!(
         status["components"].as_array().expect("parts").len(),
-        8,
+        9,
         "{status}"
     );
 

@@ -13,7 +13,7 @@ mod instances;
 mod references;
 mod tools;
 
-use chassis::config::{LogConfig, LogFormat, PostgresConfig, ServiceConfig};
+use chassis::config::{LogConfig, PostgresConfig, ServiceConfig};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use tests::{Lab, until_async};
@@ -97,10 +97,7 @@ impl Own {
                 port: address.port(),
             },
             postgres,
-            log: LogConfig {
-                level: "info".into(),
-                format: LogFormat::Json,
-            },
+            log: LogConfig::default(),
         };
         let stop = CancellationToken::new();
         tokio::spawn(registry::run(config, stop.clone()));

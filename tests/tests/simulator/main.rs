@@ -9,7 +9,7 @@ mod service;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
-use chassis::config::{LogConfig, LogFormat, SchemaConfig, ServiceConfig};
+use chassis::config::{LogConfig, SchemaConfig, ServiceConfig};
 use chassis::telemetry::TelemetryGuard;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn config(lab: &Lab) -> simulator::Config {
 fn logging() -> LogConfig {
     LogConfig {
         level: "warn".into(),
-        format: LogFormat::Json,
+        ..LogConfig::default()
     }
 }
 

@@ -44,7 +44,10 @@ pub async fn all(lab: &LabState) -> Vec<Check> {
     vec![kafka, topics, registry, postgres]
 }
 
-async fn timed(name: &'static str, check: impl Future<Output = anyhow::Result<String>>) -> Check {
+pub(super) async fn timed(
+    name: &'static str,
+    check: impl Future<Output = anyhow::Result<String>>,
+) -> Check {
     let began = Instant::now();
     let result = tokio::time::timeout(TIMEOUT * 3, check).await;
     let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within 30 s")));

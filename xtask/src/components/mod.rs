@@ -12,6 +12,7 @@ pub mod docker;
 pub mod external;
 pub mod kafka;
 pub mod light;
+pub mod observability;
 pub mod postgres;
 pub mod services;
 
@@ -37,6 +38,9 @@ pub enum Part {
     Simulator,
     Bancaire,
     Gateway,
+    Prometheus,
+    Grafana,
+    Jaeger,
 }
 
 impl Part {
@@ -48,6 +52,8 @@ impl Part {
         Part::Bancaire,
         Part::Gateway,
     ];
+    /// What watches the lab. It runs without them.
+    pub const OBSERVABILITY: [Part; 3] = [Part::Prometheus, Part::Grafana, Part::Jaeger];
     /// What the plan calls infrastructure.
     pub const INFRA: [Part; 3] = [Part::Kafka, Part::Postgres, Part::Registry];
 
@@ -59,6 +65,9 @@ impl Part {
             Part::Simulator => "simulator",
             Part::Bancaire => "bancaire",
             Part::Gateway => "gateway",
+            Part::Prometheus => "prometheus",
+            Part::Grafana => "grafana",
+            Part::Jaeger => "jaeger",
         }
     }
 
@@ -70,7 +79,8 @@ impl Part {
         Self::instance_from_name(name)
             .map(|(part, _)| part)
             .ok_or_else(|| {
-                let names = Part::ALL.map(Part::name).join(", ");
+                let names: Vec<&str> = Part::every().map(Part::name).collect();
+                let names = names.join(", ");
                 anyhow::anyhow!("there is no part {name:?}; the parts are {names}")
             })
     }
@@ -81,10 +91,14 @@ impl Part {
             Some((part, number)) => (part, number.parse().ok().filter(|n| *n > 1)?),
             None => (name, 1),
         };
-        Part::ALL
-            .into_iter()
+        Part::every()
             .find(|known| known.name() == part)
             .map(|known| (known, number))
+    }
+
+    /// The lab's parts and those that watch it.
+    pub fn every() -> impl Iterator<Item = Part> {
+        Part::ALL.into_iter().chain(Part::OBSERVABILITY)
     }
 
     pub const fn usual_port(self) -> u16 {
@@ -95,12 +109,18 @@ impl Part {
             Part::Simulator => 8082,
             Part::Bancaire => 8083,
             Part::Gateway => 8080,
+            Part::Prometheus => 9090,
+            Part::Grafana => 3000,
+            Part::Jaeger => 16686,
         }
     }
 
     /// True for what is built from this workspace.
     pub const fn is_service(self) -> bool {
-        !matches!(self, Part::Kafka | Part::Postgres)
+        matches!(
+            self,
+            Part::Registry | Part::Simulator | Part::Bancaire | Part::Gateway
+        )
     }
 
     /// What must be ready before this part is started. A service started earlier would wait with
@@ -108,6 +128,7 @@ impl Part {
     pub const fn needs(self) -> &'static [Part] {
         match self {
             Part::Kafka | Part::Postgres => &[],
+            Part::Prometheus | Part::Grafana | Part::Jaeger => &[],
             Part::Registry => &[Part::Postgres],
             Part::Simulator | Part::Gateway => &[Part::Kafka, Part::Registry],
             Part::Bancaire => &[Part::Kafka, Part::Postgres, Part::Registry],
@@ -361,7 +382,7 @@ mod tests {
 
     #[test]
     fn every_part_has_a_name_and_depends_only_on_earlier_ones() {
-        for part in Part::ALL {
+        for part in Part::every() {
             assert_eq!(Part::from_name(part.name()).unwrap(), part);
             for number in [1, 2, 12] {
                 let name = instance(part, number);

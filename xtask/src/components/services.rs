@@ -73,8 +73,14 @@ fn environment(site: &Site, bin_dir: &Path, part: Part, name: &str) -> Vec<(Stri
         ("SERVICE_HOST", "127.0.0.1".to_owned()),
         ("SERVICE_PORT", lab.port(name).to_string()),
         ("LOG_LEVEL", site.log_level.clone()),
-        ("LOG_FORMAT", "json".to_owned()),
+        ("LOG_FORMAT", lab.log_format.clone()),
     ]);
+    if let Some(endpoint) = &lab.otlp {
+        env.insert("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.clone());
+    }
+    if let Ok(per_second) = std::env::var("EDALAB_TRACES_PER_SECOND") {
+        env.insert("EDALAB_TRACES_PER_SECOND", per_second);
+    }
     env.extend(lab.external.iter().flat_map(External::environment));
     if part == Part::Gateway {
         // So that the page can break and mend parts of the lab: the gateway asks us to.

@@ -26,6 +26,12 @@ pub struct ImageSpec {
     pub offline: Option<String>,
     /// Where it listens in its container.
     pub port: u16,
+    /// Further ports inside, by name; a part's `NAME` is published as `part_NAME`.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
+    /// `host` for what has to reach processes that listen on loopback.
+    #[serde(default)]
+    pub network: Network,
     /// Further names in the network.
     #[serde(default)]
     pub aliases: Vec<String>,
@@ -56,6 +62,17 @@ pub enum Group {
     /// With `--services container`.
     Services,
     Observability,
+}
+
+/// Which network a container is in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The lab's own.
+    #[default]
+    Lab,
+    /// The machine's, with everything bound to loopback.
+    Host,
 }
 
 impl ImageSpec {

@@ -10,5 +10,5 @@ pub mod pull;
 mod transfer;
 pub mod verify;
 
-pub use catalogue::{Catalogue, ImageSpec};
+pub use catalogue::{Catalogue, ImageSpec, Network};
 pub use inventory::{ImageUsed, Inventory, Origin, Records};

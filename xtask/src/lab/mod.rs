@@ -54,6 +54,14 @@ pub struct UpOptions {
     pub log_level: String,
     /// What an experiment changes; nothing for a user.
     pub detour: Detour,
+    /// `json` or `pretty`; without it, as they do.
+    pub log_format: Option<String>,
+    /// Start Prometheus without Docker too.
+    pub prometheus: bool,
+    /// The broker shows its figures; without it, as it does.
+    pub broker_metrics: bool,
+    /// Where the services send their traces; without it, where they do.
+    pub otlp: Option<String>,
     /// When cancelled, what was started is stopped again.
     pub stop: CancellationToken,
 }
@@ -71,6 +79,10 @@ impl Default for UpOptions {
             workers: None,
             log_level: "info".into(),
             detour: Detour::default(),
+            log_format: None,
+            prometheus: false,
+            broker_metrics: false,
+            otlp: None,
             stop: CancellationToken::new(),
         }
     }
@@ -130,6 +142,7 @@ pub async fn up(ctx: &Context, options: UpOptions) -> anyhow::Result<LabState> {
         platform = platform.with_services(ctx, &options, &running).await?;
     }
     stop::end_orphans(ctx, &running).await?;
+    let (platform, options) = prepare::observability(ctx, platform, options).await?;
     let brokers = prepare::brokers(&options, &platform, &mut memory)?;
     let broker = prepare::broker(ctx, &options, &platform, &running).await?;
     let workers = options.workers.or(previous.as_ref().map(|lab| lab.workers));
@@ -148,6 +161,25 @@ pub async fn up(ctx: &Context, options: UpOptions) -> anyhow::Result<LabState> {
     lab.brokers = brokers;
     lab.workers = workers;
     lab.container_services = container_services;
+    if let Some(stack) = platform.stack() {
+        lab.skipped.clone_from(&stack.skipped);
+    }
+    let current = previous.as_ref().filter(|_| !running.is_empty());
+    lab.otlp = options.otlp.clone();
+    if lab.otlp.is_none() {
+        lab.otlp = current.and_then(|lab| lab.otlp.clone());
+    }
+    let log_format = options.log_format.clone();
+    let log_format = log_format.or_else(|| current.map(|lab| lab.log_format.clone()));
+    lab.log_format = log_format.unwrap_or(lab.log_format);
+    lab.jmx_agent = current.and_then(|lab| lab.jmx_agent.clone());
+    let wants_agent = options.broker_metrics && lab.jmx_agent.is_none();
+    if wants_agent && broker == BrokerChoice::Kafka && lab.external.is_none() {
+        lab.jmx_agent = prepare::jmx_agent(ctx).await;
+    }
+    if options.parts.contains(&Part::Jaeger) && lab.otlp.is_none() {
+        lab.otlp = Some(lab.url("jaeger_otlp"));
+    }
     lab.external = platform.external().cloned();
     if let Some(stack) = platform.stack() {
         lab.images = stack.images.clone();

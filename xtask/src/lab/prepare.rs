@@ -1,5 +1,7 @@
 //! What is decided before anything starts: ports, where data lies, passwords and identities.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 
 use super::{Platform, UpOptions};
@@ -80,12 +82,22 @@ pub(super) fn assign_ports(
         .into_iter()
         .map(|part| (part.name().to_owned(), part.usual_port()))
         .collect();
+    let watchers = Part::OBSERVABILITY.into_iter();
+    let watchers = watchers.filter(|part| options.parts.contains(part));
+    wanted.extend(watchers.map(|part| (part.name().to_owned(), part.usual_port())));
+    if options.parts.contains(&Part::Jaeger) {
+        wanted.push(("jaeger_otlp".into(), 4318));
+    }
+    if options.broker_metrics {
+        let brokers = (1..=brokers).map(|number| instance(Part::Kafka, number));
+        wanted.extend(brokers.map(|name| (format!("{name}_jmx"), 7071)));
+    }
     // Further brokers are found through the first; where they are is of no interest.
     wanted.extend((2..=brokers).map(|number| (instance(Part::Kafka, number), 0)));
     wanted.extend((2..=workers).map(|number| (instance(Part::Bancaire, number), 0)));
     // Nobody but the broker itself connects there, so it has no usual port that labs would share.
     wanted.push(("kafka_controller".into(), 0));
-    wanted.retain(|(name, _)| !runs(name.trim_end_matches("_controller")));
+    wanted.retain(|(name, _)| !runs(name.split('_').next().unwrap_or_default()));
     let wanted: Vec<(&str, u16)> = wanted
         .iter()
         .map(|(name, port)| (name.as_str(), *port))
@@ -110,7 +122,7 @@ pub(super) fn assign_ports(
     })?;
     for choice in chosen {
         if let Some(taken) = choice.instead_of
-            && Part::ALL.iter().any(|part| part.name() == choice.name)
+            && Part::every().any(|part| part.name() == choice.name)
         {
             let name = choice.name.to_uppercase();
             ctx.out.line(format_args!(
@@ -123,6 +135,51 @@ pub(super) fn assign_ports(
         memory.ports.insert(choice.name, choice.port);
     }
     Ok(())
+}
+
+/// Which of the parts that watch can be had: with the Docker backend what there are images for,
+/// else Prometheus where it is installed and asked for.
+pub(super) async fn observability(
+    ctx: &Context,
+    platform: Platform,
+    mut options: UpOptions,
+) -> anyhow::Result<(Platform, UpOptions)> {
+    let wanted = |part: &Part| Part::OBSERVABILITY.contains(part);
+    if !options.parts.iter().any(wanted) {
+        return Ok((platform, options));
+    }
+    let platform = match platform {
+        Platform::Docker(stack) => {
+            let stack = stack.with_observability(ctx, &options.parts).await?;
+            options
+                .parts
+                .retain(|part| !wanted(part) || stack.runs(*part));
+            Platform::Docker(Box::new(stack))
+        }
+        other => {
+            let runs = options.prometheus;
+            let is_here = |part: &Part| runs && *part == Part::Prometheus;
+            options.parts.retain(|part| !wanted(part) || is_here(part));
+            other
+        }
+    };
+    options.broker_metrics |= options.parts.contains(&Part::Prometheus);
+    Ok((platform, options))
+}
+
+/// The JMX agent; without it the broker is not asked.
+pub(super) async fn jmx_agent(ctx: &Context) -> Option<PathBuf> {
+    let step = ctx.out.step("jmx", "looks for the JMX agent");
+    match kafka::jars::jmx_agent(ctx, &step).await {
+        Ok(jar) => {
+            step.done("the broker shows its figures");
+            Some(jar)
+        }
+        Err(e) => {
+            step.done(format_args!("goes on without the broker's figures: {e:#}"));
+            None
+        }
+    }
 }
 
 /// Decides once where PostgreSQL's data lies, and makes the password that goes with it.

@@ -15,7 +15,7 @@ use super::{Failures, Platform, UpOptions};
 use crate::components::broker::Broker;
 use crate::components::docker::Stack;
 use crate::components::postgres::{self, Binaries};
-use crate::components::{Part, Site, external, kafka, services};
+use crate::components::{Part, Site, external, kafka, observability, services};
 use crate::output::Step;
 use crate::state::{ComponentState, LabState};
 
@@ -45,13 +45,13 @@ pub(super) async fn all(
     options: &UpOptions,
     running: &[ComponentState],
 ) -> (Vec<String>, Failures) {
-    let ready = Part::ALL.map(|part| (part, CancellationToken::new()));
+    let ready = Part::every().map(|part| (part, CancellationToken::new()));
     let lab = site.lab.clone();
     let run = Arc::new(Run {
         site,
         platform: platform.clone(),
         began: Instant::now(),
-        ready: ready.into(),
+        ready: ready.collect(),
         built: CancellationToken::new(),
         bin_dir: OnceLock::new(),
         abort: options.stop.child_token(),
@@ -78,7 +78,7 @@ pub(super) async fn all(
     } else {
         run.built.cancel();
     }
-    for part in Part::ALL {
+    for part in Part::every() {
         if !options.parts.contains(&part) {
             run.ready[&part].cancel();
             continue;
@@ -231,6 +231,15 @@ async fn launch(
             components.push(run.record(postgres::start(site, &binaries, step).await?)?);
             launched
         }
+        Part::Prometheus => {
+            step.update("starts");
+            let launched = Instant::now();
+            components.push(run.record(observability::start(site)?)?);
+            launched
+        }
+        Part::Grafana | Part::Jaeger => {
+            anyhow::bail!("{} runs in the Docker backend only", part.name())
+        }
         Part::Registry | Part::Simulator | Part::Bancaire | Part::Gateway => {
             run.built.cancelled().await;
             run.wait_for_needs(part).await;
@@ -299,6 +308,12 @@ impl Run {
             Part::Postgres => {
                 for component in components {
                     postgres::ready(site, component, step).await?;
+                }
+                Ok(())
+            }
+            Part::Prometheus | Part::Grafana | Part::Jaeger => {
+                for component in components {
+                    observability::ready(site, part, component, step).await?;
                 }
                 Ok(())
             }

@@ -237,6 +237,14 @@ pub fn cpu_ms(pid: u32) -> Option<u64> {
     Some(family.into_iter().filter_map(platform::cpu_ms).sum()).filter(|ms| *ms > 0)
 }
 
+/// A program of this name on the `PATH`.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|program| program.is_file())
+}
+
 /// The last `lines` lines of a log.
 pub fn log_tail(path: &Path, lines: usize) -> String {
     let text = std::fs::read(path).unwrap_or_default();

@@ -35,6 +35,7 @@ pub enum Need {
     Registry,
     Node,
     Chromium,
+    Prometheus,
 }
 
 impl Need {
@@ -50,6 +51,7 @@ impl Need {
             "registry" => Some(Need::Registry),
             "node" => Some(Need::Node),
             "chromium" => Some(Need::Chromium),
+            "prometheus" => Some(Need::Prometheus),
             _ => None,
         }
     }
@@ -108,6 +110,7 @@ impl<'a> Needs<'a> {
                     .map(|e| (e.reason, e.remedy)),
                 None => None,
             },
+            Need::Prometheus => program("promtool", "Prometheus", "apt install prometheus").await,
             Need::Chromium => match page::chromium().await {
                 Some(_) => None,
                 None => missing(

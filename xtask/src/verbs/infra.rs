@@ -1,7 +1,7 @@
 //! `infra`: Kafka, PostgreSQL and the registry without the bank's services.
 
 use crate::Context;
-use crate::components::{Part, checks};
+use crate::components::{Part, checks, observability};
 use crate::lab;
 
 use super::clean::CleanArgs;
@@ -40,10 +40,14 @@ pub enum InfraVerb {
 pub async fn run(ctx: &Context, args: &InfraArgs) -> anyhow::Result<()> {
     match &args.verb {
         InfraVerb::Up { names, start } => {
-            let parts = super::services::parts(names, &Part::INFRA)?;
+            let all: Vec<Part> = Part::INFRA.into_iter().chain(Part::OBSERVABILITY).collect();
+            let parts = super::services::parts(names, &all)?;
             super::services::start(ctx, start, parts).await
         }
-        InfraVerb::Down => lab::stop_components(ctx, &Part::INFRA).await.map(drop),
+        InfraVerb::Down => {
+            let all: Vec<Part> = Part::INFRA.into_iter().chain(Part::OBSERVABILITY).collect();
+            lab::stop_components(ctx, &all).await.map(drop)
+        }
         InfraVerb::Test => test(ctx).await,
         InfraVerb::Clean => super::clean::run(ctx, &CleanArgs { stop: true }).await,
         InfraVerb::Logs { follow } => logs::show(ctx, &Part::INFRA, *follow, 40, None).await,
@@ -54,12 +58,17 @@ async fn test(ctx: &Context) -> anyhow::Result<()> {
     let step = ctx
         .out
         .step("infra", "asks Kafka, the registry and PostgreSQL");
-    let found = checks::all(&ctx.lab()?).await;
+    let lab = ctx.lab()?;
+    let mut found = checks::all(&lab).await;
+    found.extend(observability::checks::all(ctx, &lab).await);
     let failed: Vec<&str> = found.iter().filter(|c| !c.passed).map(|c| c.name).collect();
     if failed.is_empty() {
         step.done(format_args!("{} checks hold", found.len()));
     } else {
         step.fail("does not hold");
+    }
+    for (part, why) in &lab.skipped {
+        ctx.out.line(format_args!("skip  {part:9} {why}"));
     }
     if ctx.json {
         ctx.print_json(&found)?;

@@ -28,6 +28,12 @@ pub struct LogsArgs {
     /// Only lines of this severity and above.
     #[arg(long, value_enum)]
     pub level: Option<Level>,
+    /// How the services' lines look: as they are, or for people.
+    #[arg(long, value_name = "json|pretty", value_parser = ["json", "pretty"])]
+    pub log: Option<String>,
+    /// What all services said about one event, in order: a trace's id, or the event's own.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "follow", "level"])]
+    pub trace: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -40,8 +46,16 @@ pub enum Level {
 }
 
 pub async fn run(ctx: &Context, args: &LogsArgs) -> anyhow::Result<()> {
+    if let Some(id) = &args.trace {
+        let json = args.log.as_deref() == Some("json");
+        return super::story::show(ctx, &sources(ctx, &Part::ALL)?, id, json).await;
+    }
+    let look = Look {
+        level: args.level,
+        is_pretty: args.log.as_deref() == Some("pretty"),
+    };
     let Some(name) = &args.name else {
-        return show(ctx, &Part::ALL, args.follow, args.tail, args.level).await;
+        return show_sources(sources(ctx, &Part::ALL)?, args.follow, args.tail, look).await;
     };
     let part = Part::from_name(name)?;
     let sources = sources(ctx, &[part])?;
@@ -50,7 +64,7 @@ pub async fn run(ctx: &Context, args: &LogsArgs) -> anyhow::Result<()> {
     let picked = sources
         .into_iter()
         .filter(|source| !one || source.name == *name);
-    show_sources(picked.collect(), args.follow, args.tail, args.level).await
+    show_sources(picked.collect(), args.follow, args.tail, look).await
 }
 
 /// Prints the logs of `parts`, with their names in front when there are several.
@@ -61,14 +75,25 @@ pub async fn show(
     tail: usize,
     level: Option<Level>,
 ) -> anyhow::Result<()> {
-    show_sources(sources(ctx, parts)?, follow, tail, level).await
+    let look = Look {
+        level,
+        is_pretty: false,
+    };
+    show_sources(sources(ctx, parts)?, follow, tail, look).await
 }
 
 /// Where a component logs.
-struct Source {
-    name: String,
-    path: PathBuf,
-    container: Option<String>,
+pub(super) struct Source {
+    pub name: String,
+    pub path: PathBuf,
+    pub container: Option<String>,
+}
+
+/// Which lines are shown, and how.
+#[derive(Debug, Clone, Copy, Default)]
+struct Look {
+    level: Option<Level>,
+    is_pretty: bool,
 }
 
 /// The components of `parts`; of a part that was never started, the file that it would have.
@@ -100,7 +125,7 @@ async fn show_sources(
     sources: Vec<Source>,
     follow: bool,
     tail: usize,
-    level: Option<Level>,
+    look: Look,
 ) -> anyhow::Result<()> {
     let readable = |source: &Source| source.container.is_some() || source.path.is_file();
     anyhow::ensure!(
@@ -116,7 +141,7 @@ async fn show_sources(
     let mut files = Vec::new();
     let mut containers = Vec::new();
     for source in sources {
-        let filter = Filter::new(&source.name, with_name, level);
+        let filter = Filter::new(&source.name, with_name, look);
         match source.container {
             None => files.push(Log::new(source.path, filter)),
             Some(id) => containers.push((id, filter)),
@@ -187,12 +212,12 @@ fn print(lines: &[String]) -> bool {
 /// Which lines of a log are shown, and how.
 struct Filter {
     prefix: String,
-    level: Option<Level>,
+    look: Look,
     last_level: Level,
 }
 
 impl Filter {
-    fn new(name: &str, with_name: bool, level: Option<Level>) -> Self {
+    fn new(name: &str, with_name: bool, look: Look) -> Self {
         let prefix = if with_name {
             format!("{name:9} | ")
         } else {
@@ -200,7 +225,7 @@ impl Filter {
         };
         Self {
             prefix,
-            level,
+            look,
             last_level: Level::Info,
         }
     }
@@ -210,8 +235,12 @@ impl Filter {
         for line in text.lines() {
             // A line without a level continues the one before, as a stack trace does.
             self.last_level = level_of(line).unwrap_or(self.last_level);
-            if self.level.is_none_or(|least| self.last_level >= least) {
-                lines.push(format!("{}{line}", self.prefix));
+            if self.look.level.is_none_or(|least| self.last_level >= least) {
+                let prefix = &self.prefix;
+                lines.push(match self.look.is_pretty {
+                    true => format!("{prefix}{}", super::story::readable(line)),
+                    false => format!("{prefix}{line}"),
+                });
             }
         }
         lines
@@ -286,6 +315,13 @@ fn word_level(word: &str) -> Option<Level> {
 mod tests {
     use super::*;
 
+    fn at_least(level: Level) -> Look {
+        Look {
+            level: Some(level),
+            is_pretty: false,
+        }
+    }
+
     #[test]
     fn levels_of_all_three_kinds_of_lines() {
         for (line, level) in [
@@ -315,7 +351,8 @@ mod tests {
     fn a_log_is_followed_over_half_lines_and_a_new_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.log");
-        let mut log = Log::new(path.clone(), Filter::new("kafka", false, Some(Level::Warn)));
+        let filter = Filter::new("kafka", false, at_least(Level::Warn));
+        let mut log = Log::new(path.clone(), filter);
         assert!(log.new_lines().unwrap().is_empty());
         let mut file = File::create(&path).unwrap();
         write!(file, "t INFO a\nt ERROR b\n\tat c\nt WAR").unwrap();

@@ -16,6 +16,7 @@ pub mod schemas;
 pub mod services;
 pub mod simulate;
 pub mod status;
+mod story;
 pub mod test;
 pub mod topics;
 pub mod up;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::Context;
 use crate::components::docker::{self, Daemon};
-use crate::components::{Part, external, instance, kafka, postgres, services};
+use crate::components::{Part, external, instance, kafka, observability, postgres, services};
 use crate::images::ImageUsed;
 use crate::process::{self, Memory};
 use crate::state::{ComponentState, LabState};
@@ -96,7 +96,8 @@ pub async fn report(lab: Option<LabState>) -> Report {
         };
     };
     let mut asking = JoinSet::new();
-    for part in Part::ALL {
+    let is_there = |part: &Part| Part::ALL.contains(part) || lab.components_of(*part).count() > 0;
+    for part in Part::every().filter(is_there) {
         let known = lab
             .components_of(part)
             .filter_map(|c| Some(c.part()?.1))
@@ -224,6 +225,7 @@ async fn health(part: Part, component: &ComponentState, lab: &LabState) -> anyho
         }
         Part::Postgres => postgres::round_trip(&lab.postgres()).await,
         Part::Registry if component.container.is_some() => services::register_schemas(lab).await,
+        Part::Prometheus | Part::Grafana | Part::Jaeger => observability::health(part, lab).await,
         _ => services::health(&services::client()?, &component.url).await,
     }
 }

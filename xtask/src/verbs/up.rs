@@ -26,6 +26,9 @@ pub struct UpArgs {
     /// as they are.
     #[arg(long, value_enum)]
     pub services: Option<Hosting>,
+    /// Start Prometheus without Docker too, where it is installed; the Docker backend always does.
+    #[arg(long)]
+    pub prometheus: bool,
     #[command(flatten)]
     pub start: StartArgs,
 }
@@ -64,6 +67,12 @@ pub struct StartArgs {
         value_name = "LEVEL"
     )]
     pub log_level: String,
+    /// How the services' log lines look; `logs --trace` reads JSON.
+    #[arg(long, env = "EDALAB_LOG_FORMAT", value_name = "json|pretty", value_parser = ["json", "pretty"])]
+    pub log: Option<String>,
+    /// Where the services send their traces: OTLP over HTTP, such as http://127.0.0.1:4318.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "ENDPOINT")]
+    pub otlp: Option<String>,
     #[command(flatten)]
     pub ports: PortArgs,
 }
@@ -84,6 +93,12 @@ pub struct PortArgs {
     pub port_kafka: Option<u16>,
     #[arg(long, env = "EDALAB_PORT_POSTGRES", value_name = "PORT", value_parser = port())]
     pub port_postgres: Option<u16>,
+    #[arg(long, env = "EDALAB_PORT_PROMETHEUS", value_name = "PORT", value_parser = port())]
+    pub port_prometheus: Option<u16>,
+    #[arg(long, env = "EDALAB_PORT_GRAFANA", value_name = "PORT", value_parser = port())]
+    pub port_grafana: Option<u16>,
+    #[arg(long, env = "EDALAB_PORT_JAEGER", value_name = "PORT", value_parser = port())]
+    pub port_jaeger: Option<u16>,
 }
 
 fn port() -> RangedU64ValueParser<u16> {
@@ -99,6 +114,9 @@ impl PortArgs {
             ("bancaire", self.port_bancaire),
             ("kafka", self.port_kafka),
             ("postgres", self.port_postgres),
+            ("prometheus", self.port_prometheus),
+            ("grafana", self.port_grafana),
+            ("jaeger", self.port_jaeger),
         ];
         all.into_iter()
             .filter_map(|(name, port)| Some((name.to_owned(), port?)))
@@ -119,6 +137,8 @@ impl StartArgs {
             asked_ports: self.ports.asked(),
             broker: self.broker,
             log_level: self.log_level.clone(),
+            log_format: self.log.clone(),
+            otlp: self.otlp.clone().filter(|endpoint| !endpoint.is_empty()),
             stop: on_ctrl_c(ctx)?,
             ..UpOptions::default()
         })
@@ -138,7 +158,8 @@ pub async fn run(ctx: &Context, args: &UpArgs) -> anyhow::Result<()> {
         };
         Part::ALL.into_iter().all(runs)
     });
-    let mut options = args.start.options(ctx, Part::ALL.into())?;
+    let mut options = args.start.options(ctx, Part::every().collect())?;
+    options.prometheus = args.prometheus;
     // `up` is a new decision, whatever the last one was.
     options.build = !args.start.no_build;
     options.brokers = args.brokers;
@@ -192,6 +213,9 @@ fn print_summary(lab: &LabState, all_run: bool, took: Duration) {
             image.reference,
             image.origin.describe()
         );
+    }
+    for (part, why) in &lab.skipped {
+        println!("  {part:10} skipped: {why}");
     }
     if let Some(slowest) = lab
         .components

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use schemas::EventType;
 
 use crate::domain::record::{Batch, Content, Origin, Record, Span, empreinte};
+use crate::traces::{self, Traces};
 
 /// Bytes of values and keys after which a batch is full, however few its records.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -21,6 +22,7 @@ pub struct BatchBuilder {
     arena: BytesMut,
     bytes: usize,
     since: Option<Instant>,
+    traces: Traces,
 }
 
 impl BatchBuilder {
@@ -33,6 +35,7 @@ impl BatchBuilder {
             arena: BytesMut::new(),
             bytes: 0,
             since: None,
+            traces: Traces::default(),
         }
     }
 
@@ -42,6 +45,18 @@ impl BatchBuilder {
 
     pub fn is_full(&self) -> bool {
         self.records.len() >= self.records_max || self.bytes >= BYTES_MAX
+    }
+
+    /// True when the next record may be followed.
+    pub fn may_trace(&self) -> bool {
+        self.records.len() < traces::LOOK_AT && self.traces.has_room()
+    }
+
+    /// The record that was pushed last is followed.
+    pub fn trace(&mut self, span: tracing::Span) {
+        if let Some(record) = self.records.last() {
+            self.traces.add(record.origin, &record.content, span);
+        }
     }
 
     /// Adds a record; `position` is the offset that was expected next in its partition.
@@ -74,6 +89,7 @@ impl BatchBuilder {
             records: std::mem::replace(&mut self.records, records),
             spans: std::mem::take(&mut self.spans),
             received: self.since.take().unwrap_or_else(Instant::now),
+            traces: std::mem::take(&mut self.traces),
         }
     }
 

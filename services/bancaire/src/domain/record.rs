@@ -5,6 +5,8 @@ use bytes::Bytes;
 use chassis::kafka::Poison;
 use schemas::{Event, EventType};
 
+use crate::traces::Traces;
+
 /// A record's place in the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
@@ -81,6 +83,8 @@ pub struct Batch {
     pub spans: Vec<Span>,
     /// When the first of the records was polled.
     pub received: std::time::Instant,
+    /// Those that are followed.
+    pub traces: Traces,
 }
 
 /// An event that waits in `bancaire.parques` for its account to be opened.

@@ -114,6 +114,16 @@ pub async fn any_expired(conn: &mut PgConnection, age_ms: i64) -> sqlx::Result<b
     .await
 }
 
+/// How many events are parked, and how many seconds the oldest has waited.
+pub async fn parked_figures(conn: &mut PgConnection) -> sqlx::Result<(i64, f64)> {
+    sqlx::query_as(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(parque_le)), 0)::float8
+         FROM bancaire.parques",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// The oldest parked events that have waited longer than `age_ms`, at most `limit`.
 pub async fn expired(
     conn: &mut PgConnection,

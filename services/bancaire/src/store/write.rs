@@ -1,7 +1,9 @@
 //! Stores an outcome: accounts first (the ledger refers to them), then the ledger, then the rest.
 
+use chassis::telemetry::sql;
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
+use tracing::Instrument;
 
 use super::cents;
 use super::copy::CopyBuffer;
@@ -19,11 +21,20 @@ pub async fn outcome(
     outbox: &[OutboxRow],
 ) -> sqlx::Result<()> {
     insert_comptes(conn, &outcome.opened).await?;
-    insert_ledger(conn, &outcome.ledger).await?;
-    update_comptes(conn, &outcome.updated).await?;
+    let ledger = insert_ledger(conn, &outcome.ledger);
+    ledger
+        .instrument(sql("INSERT", "bancaire.transactions"))
+        .await?;
+    let update = update_comptes(conn, &outcome.updated);
+    update.instrument(sql("UPDATE", "bancaire.comptes")).await?;
     delete_parked(conn, &outcome.unparked).await?;
     insert_parked(conn, &outcome.parked).await?;
-    insert_outbox(conn, outbox).await
+    if outbox.is_empty() {
+        return Ok(());
+    }
+    insert_outbox(conn, outbox)
+        .instrument(sql("INSERT", "bancaire.outbox"))
+        .await
 }
 
 pub async fn insert_comptes(conn: &mut PgConnection, new: &[NewCompte<'_>]) -> sqlx::Result<()> {

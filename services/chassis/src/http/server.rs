@@ -7,7 +7,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -50,12 +50,13 @@ pub fn standard_with_limit(router: Router, service: &'static str, body_limit: us
         .layer(DefaultBodyLimit::max(body_limit))
 }
 
-async fn metrics() -> impl IntoResponse {
-    let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    (
-        [(header::CONTENT_TYPE, content_type)],
-        crate::metrics::gather(),
-    )
+async fn metrics(headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    let (content_type, text) = crate::metrics::gather_as(accept);
+    ([(header::CONTENT_TYPE, content_type)], text)
 }
 
 async fn no_route(method: Method, uri: Uri) -> Problem {
@@ -81,12 +82,19 @@ async fn trace(request: Request, next: Next) -> Response {
     let route = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or("", MatchedPath::as_str);
+        .map_or("", MatchedPath::as_str)
+        .to_owned();
+    // Probes and scrapes come all the time, and have no story.
+    let is_probe = route == "/metrics" || route.contains("/health");
+    if is_probe {
+        return next.run(request).await;
+    }
     let span = tracing::info_span!(
         "http",
         otel.name = format!("{} {route}", request.method()),
         otel.kind = "server",
-        http.request.method = %request.method(),
+        http.request.method = request.method().as_str(),
+        url.path = request.uri().path(),
         http.route = route,
         http.response.status_code = tracing::field::Empty,
     );

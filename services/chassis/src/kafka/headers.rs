@@ -2,8 +2,14 @@
 
 use chrono::SecondsFormat;
 use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use schemas::Event;
+use tracing::Span;
+
+use crate::telemetry;
+
+pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// Headers as plain pairs, in order.
 pub type HeaderPairs = Vec<(String, Vec<u8>)>;
@@ -11,10 +17,18 @@ pub type HeaderPairs = Vec<(String, Vec<u8>)>;
 /// The headers of an event: `traceparent` of the current span (a new trace outside any span) and
 /// the CloudEvents attributes `ce_id`, `ce_type`, `ce_source`, `ce_specversion`, `ce_time`.
 pub fn event_headers(event: &Event, service: &str) -> HeaderPairs {
+    event_headers_in(&Span::current(), event, service)
+}
+
+/// The same with the `traceparent` of a given span.
+pub fn event_headers_in(span: &Span, event: &Event, service: &str) -> HeaderPairs {
     let mut headers = HeaderPairs::with_capacity(6);
-    crate::telemetry::inject(|key, value| headers.push((key.to_owned(), value.into_bytes())));
+    let context = telemetry::context_of(span);
+    telemetry::inject_context(&context, |key, value| {
+        headers.push((key.to_owned(), value.into_bytes()));
+    });
     if headers.is_empty() {
-        headers.push(("traceparent".into(), new_traceparent().into_bytes()));
+        headers.push((TRACEPARENT.into(), new_traceparent().into_bytes()));
     }
     let time = event
         .timestamp()
@@ -28,6 +42,25 @@ pub fn event_headers(event: &Event, service: &str) -> HeaderPairs {
     headers
 }
 
+/// True for a `traceparent` whose trace is recorded.
+pub(super) fn is_sampled(traceparent: &[u8]) -> bool {
+    let flags = traceparent.get(53..55);
+    let flags = flags.and_then(|flags| std::str::from_utf8(flags).ok());
+    flags.is_some_and(|flags| u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1))
+}
+
+/// The context that a record carries, when its trace is recorded.
+pub fn sampled_context<H: Headers>(headers: Option<&H>) -> Option<Context> {
+    let headers = headers?;
+    let parent = headers.iter().find(|header| header.key == TRACEPARENT)?;
+    if !is_sampled(parent.value?) {
+        return None;
+    }
+    let context = trace_context(Some(headers));
+    let is_valid = context.span().span_context().is_sampled();
+    is_valid.then_some(context)
+}
+
 /// A `traceparent` that starts a trace of its own, marked as not sampled.
 fn new_traceparent() -> String {
     let trace = uuid::Uuid::new_v4().as_u128();
@@ -37,7 +70,7 @@ fn new_traceparent() -> String {
 
 /// The trace context that a record carries.
 pub fn trace_context<H: Headers>(headers: Option<&H>) -> Context {
-    crate::telemetry::extract(|key| {
+    telemetry::extract(|key| {
         let headers = headers?;
         headers
             .iter()
@@ -70,4 +103,21 @@ pub(crate) fn to_owned_headers(pairs: &[(String, Vec<u8>)]) -> OwnedHeaders {
             })
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_flag_says_that_a_trace_is_recorded() {
+        let parent = |flags: &str| format!("00-{:032x}-{:016x}-{flags}", 1, 2);
+        for (flags, sampled) in [("00", false), ("01", true), ("03", true), ("02", false)] {
+            assert_eq!(is_sampled(parent(flags).as_bytes()), sampled, "{flags}");
+        }
+        for bad in ["", "00-1-2-01", &parent("zz")] {
+            assert!(!is_sampled(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_sampled(new_traceparent().as_bytes()));
+    }
 }

@@ -11,11 +11,12 @@ pub mod headers;
 pub mod journal;
 pub mod log;
 pub mod producer;
+mod sending;
 
 use std::time::Duration;
 
 pub use decoder::{Decoded, EventDecoder};
-pub use headers::event_headers;
+pub use headers::{event_headers, event_headers_in};
 pub use producer::{Delivered, EventProducer, ProduceError, RawRecord};
 use rdkafka::ClientConfig;
 use tokio_util::sync::CancellationToken;

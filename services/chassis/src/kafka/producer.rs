@@ -16,8 +16,9 @@ use schemas::{DLQ_MESSAGE_MAX_BYTES, Event, wire};
 use tokio::sync::oneshot;
 
 use super::headers::{HeaderPairs, event_headers, to_owned_headers};
+use super::sending::Sending;
 use crate::config::KafkaConfig;
-use crate::metrics;
+use crate::metrics::{self, openmetrics::exemplify};
 use crate::registry::SchemaIds;
 
 /// Where the broker put a record.
@@ -78,6 +79,8 @@ type Done = Box<dyn FnOnce(Result<Delivered, ProduceError>) + Send + Sync>;
 /// What travels with a record through librdkafka and back.
 struct Receipt {
     sent: Instant,
+    /// Until the broker's answer; none for most.
+    sending: Sending,
     done: Done,
 }
 
@@ -99,18 +102,25 @@ impl ProducerContext for Acks {
             Ok(message) => {
                 let labels = [self.service, message.topic()];
                 metrics::MESSAGES_PRODUCED.with_label_values(&labels).inc();
+                let latency_s = receipt.sent.elapsed().as_secs_f64();
                 metrics::MESSAGE_LATENCY
                     .with_label_values(&labels)
-                    .observe(receipt.sent.elapsed().as_secs_f64());
-                Ok(Delivered {
+                    .observe(latency_s);
+                let labels = [("service", self.service), ("topic", message.topic())];
+                let family = "edalab_message_latency_seconds";
+                exemplify(family, &labels, latency_s, receipt.sending.span());
+                let delivered = Delivered {
                     partition: message.partition(),
                     offset: message.offset(),
-                })
+                };
+                receipt.sending.acknowledged(message.topic(), delivered);
+                Ok(delivered)
             }
             Err((error, _)) => {
                 metrics::PROCESSING_ERRORS
                     .with_label_values(&[self.service, "produce"])
                     .inc();
+                receipt.sending.failed(error);
                 Err(ProduceError::Failed(error.clone()))
             }
         };
@@ -198,11 +208,13 @@ impl EventProducer {
     /// Queues any record; see [`EventProducer::enqueue`].
     pub fn enqueue_raw(
         &self,
-        record: RawRecord,
+        mut record: RawRecord,
         done: impl FnOnce(Result<Delivered, ProduceError>) + Send + Sync + 'static,
     ) -> Result<(), ProduceError> {
+        let sending = Sending::begin(&record.topic, &mut record.headers);
         let receipt = Box::new(Receipt {
             sent: Instant::now(),
+            sending,
             done: Box::new(done),
         });
         let mut base: BaseRecord<'_, [u8], [u8], Box<Receipt>> =
@@ -219,7 +231,8 @@ impl EventProducer {
         if !record.headers.is_empty() {
             base = base.headers(to_owned_headers(&record.headers));
         }
-        self.inner.send(base).map_err(|(error, _)| {
+        self.inner.send(base).map_err(|(error, base)| {
+            base.delivery_opaque.sending.failed(&error);
             if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
                 ProduceError::QueueFull
             } else {

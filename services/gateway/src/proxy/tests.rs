@@ -128,7 +128,7 @@ async fn forward_service_unavailable() {
 async fn forward_propagates_headers() {
     let log = chassis::config::LogConfig {
         level: "error".into(),
-        format: chassis::config::LogFormat::Json,
+        ..Default::default()
     };
     let _telemetry = chassis::telemetry::init("test", &log);
     let upstream = serve(Router::new().fallback(echo)).await;

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::TOPICS;
-use super::messages::{self, Text};
+use super::messages::{self, Frame, Text};
 
 /// A set of topics, one bit each.
 pub type TopicSet = u32;
@@ -21,7 +21,7 @@ pub const ALL_TOPICS: TopicSet = (1 << TOPICS.len()) - 1;
 #[derive(Debug)]
 pub struct Client {
     topics: AtomicU32,
-    queue: mpsc::Sender<Text>,
+    queue: mpsc::Sender<Frame>,
     patience: Duration,
     pace: Mutex<Pace>,
     /// Cancelled when the client lagged for too long.
@@ -41,7 +41,7 @@ struct Pace {
 
 impl Client {
     /// A client whose queue holds `room` messages, and the queue's end.
-    pub fn new(room: usize, patience: Duration) -> (Self, mpsc::Receiver<Text>) {
+    pub fn new(room: usize, patience: Duration) -> (Self, mpsc::Receiver<Frame>) {
         let (queue, end) = mpsc::channel(room);
         let client = Self {
             topics: AtomicU32::new(0),
@@ -83,24 +83,25 @@ impl Client {
             .collect()
     }
 
-    /// Gives it an event, if it asked for the topic and its rate allows.
-    pub fn offer_event(&self, topic: usize, text: &Text, now: Instant) {
+    /// Gives it an event, if it asked for the topic and its rate allows; true when it did.
+    pub fn offer_event(&self, topic: usize, frame: &Frame, now: Instant) -> bool {
         if self.topics() & (1 << topic) == 0 {
-            return;
+            return false;
         }
         let mut pace = self.pace();
         if let Some(sampler) = &mut pace.samplers[topic]
             && !sampler.admits(now)
         {
             pace.sampled_out[topic] += 1;
-            return;
+            return false;
         }
-        self.push(&mut pace, text.clone(), now);
+        self.push(&mut pace, frame.clone(), now);
+        true
     }
 
     /// Gives it a message that is not about a topic.
     pub fn offer(&self, text: Text, now: Instant) {
-        self.push(&mut self.pace(), text, now);
+        self.push(&mut self.pace(), text.into(), now);
     }
 
     /// Gives it counts, which are worth nothing when they come late: a full queue goes without.
@@ -109,7 +110,7 @@ impl Client {
         self.lose_patience(&mut pace, now);
         if pace.skipped == 0 {
             // The next counts say the same and more.
-            let _ = self.queue.try_send(text);
+            let _ = self.queue.try_send(text.into());
         }
     }
 
@@ -142,12 +143,15 @@ impl Client {
         self.gave_up.is_cancelled()
     }
 
-    fn push(&self, pace: &mut Pace, text: Text, now: Instant) {
-        if pace.skipped > 0 && self.queue.try_send(messages::lagged(pace.skipped)).is_ok() {
-            // The marker stands where the messages are missing.
-            pace.skipped = 0;
+    fn push(&self, pace: &mut Pace, frame: Frame, now: Instant) {
+        if pace.skipped > 0 {
+            let marker = messages::lagged(pace.skipped).into();
+            if self.queue.try_send(marker).is_ok() {
+                // It stands where the messages are missing.
+                pace.skipped = 0;
+            }
         }
-        if pace.skipped > 0 || self.queue.try_send(text).is_err() {
+        if pace.skipped > 0 || self.queue.try_send(frame).is_err() {
             pace.skipped += 1;
             pace.lagging_since.get_or_insert(now);
         }
@@ -205,13 +209,17 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn client(room: usize) -> (Client, mpsc::Receiver<Text>) {
+    fn client(room: usize) -> (Client, mpsc::Receiver<Frame>) {
         Client::new(room, PATIENCE)
     }
 
-    fn drain(queue: &mut mpsc::Receiver<Text>) -> Vec<String> {
+    fn frame(text: &'static str) -> Frame {
+        Text::from_static(text).into()
+    }
+
+    fn drain(queue: &mut mpsc::Receiver<Frame>) -> Vec<String> {
         std::iter::from_fn(|| queue.try_recv().ok())
-            .map(|text| text.to_string())
+            .map(|frame| frame.text.to_string())
             .collect()
     }
 
@@ -219,7 +227,7 @@ mod tests {
     #[test]
     fn client_subscribe() {
         let (client, mut queue) = client(8);
-        let (now, event) = (Instant::now(), Text::from_static("e"));
+        let (now, event) = (Instant::now(), frame("e"));
         client.offer_event(0, &event, now);
         assert!(drain(&mut queue).is_empty(), "nothing was subscribed to");
         client.subscribe(0b101, None, now);
@@ -236,7 +244,7 @@ mod tests {
     #[test]
     fn client_unsubscribe() {
         let (client, mut queue) = client(8);
-        let (now, event) = (Instant::now(), Text::from_static("e"));
+        let (now, event) = (Instant::now(), frame("e"));
         client.subscribe(0b11, None, now);
         client.unsubscribe(0b01);
         client.offer_event(0, &event, now);
@@ -293,7 +301,7 @@ mod tests {
         let (client, mut queue) = client(1000);
         let start = Instant::now();
         client.subscribe(1, Some(50), start);
-        let event = Text::from_static("e");
+        let event = frame("e");
         // 1,000 events per second for two seconds.
         for ms in 0..2000 {
             client.offer_event(0, &event, start + Duration::from_millis(ms));

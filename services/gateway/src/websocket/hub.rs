@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::messages::{Envelope, StatsPayload, StatusPayload, Text, TopicStats};
+use super::messages::{Envelope, Frame, StatsPayload, StatusPayload, Text, TopicStats};
 use super::{Settings, TOPICS};
 use crate::flow::{Figures, Flow};
 
@@ -43,7 +43,7 @@ pub struct Registration {
     hub: Arc<Hub>,
     id: u64,
     pub client: Arc<Client>,
-    pub queue: mpsc::Receiver<Text>,
+    pub queue: mpsc::Receiver<Frame>,
 }
 
 impl Hub {
@@ -113,12 +113,14 @@ impl Hub {
         }
     }
 
-    /// An event to everybody who is subscribed to its topic.
-    pub fn broadcast_to_topic(&self, topic: usize, text: &Text) {
+    /// An event to everybody who is subscribed to its topic: how many those are.
+    pub fn broadcast_to_topic(&self, topic: usize, frame: &Frame) -> usize {
         let now = Instant::now();
-        for client in self.read().values() {
-            client.offer_event(topic, text, now);
-        }
+        let clients = self.read();
+        let takers = clients
+            .values()
+            .filter(|client| client.offer_event(topic, frame, now));
+        takers.count()
     }
 
     /// Counts to everybody who is subscribed to anything.
@@ -235,7 +237,7 @@ mod tests {
             .queue
             .try_recv()
             .ok()
-            .map(|text| text.to_string())
+            .map(|frame| frame.text.to_string())
     }
 
     /// Plan: TestHub_RegisterClient
@@ -280,7 +282,7 @@ mod tests {
         one.client.subscribe(0b01, None, Instant::now());
         other.client.subscribe(0b10, None, Instant::now());
         assert!(hub.is_watched(0) && hub.is_watched(1) && !hub.is_watched(2));
-        hub.broadcast_to_topic(0, &Text::from_static("event"));
+        hub.broadcast_to_topic(0, &Text::from_static("event").into());
         assert_eq!(next(&mut one).as_deref(), Some("event"));
         assert_eq!(next(&mut other), None);
     }

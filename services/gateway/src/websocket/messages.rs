@@ -1,13 +1,32 @@
 //! What is said over a WebSocket: JSON text frames, one message each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tracing::Span;
 
 /// A frame's text, serialised once and shared by all clients that get it.
 pub type Text = Utf8Bytes;
+
+/// A message on its way to clients: its text, and the span that ends when the last of them has been
+/// written to. Few messages have one.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub text: Text,
+    pub delivery: Option<Arc<Span>>,
+}
+
+impl From<Text> for Frame {
+    fn from(text: Text) -> Self {
+        Self {
+            text,
+            delivery: None,
+        }
+    }
+}
 
 /// What a client may say.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

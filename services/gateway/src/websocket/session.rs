@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{ALL_TOPICS, Client, TopicSet};
 use super::hub::{Hub, Registration};
-use super::messages::{self, Action, ClientMessage, Text};
+use super::messages::{self, Action, ClientMessage, Frame};
 use super::{TOPICS, topic_index};
 
 /// How long a client may take to hear that it is over, and to stop sending.
@@ -174,7 +174,7 @@ async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     hub: &Hub,
     client: &Client,
-    queue: &mut mpsc::Receiver<Text>,
+    queue: &mut mpsc::Receiver<Frame>,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -184,14 +184,14 @@ where
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     loop {
         let next = match queue.try_recv() {
-            Ok(text) => Some(text),
-            Err(_) => client.caught_up(),
+            Ok(frame) => Some(frame),
+            Err(_) => client.caught_up().map(Frame::from),
         };
         let next = match next {
-            Some(text) => text,
+            Some(frame) => frame,
             None => tokio::select! {
-                text = queue.recv() => match text {
-                    Some(text) => text,
+                frame = queue.recv() => match frame {
+                    Some(frame) => frame,
                     None => return End::Gone,
                 },
                 _ = ping.tick() => {
@@ -204,9 +204,9 @@ where
         };
         batch.push(next);
         while batch.len() < WRITE_BATCH
-            && let Ok(text) = queue.try_recv()
+            && let Ok(frame) = queue.try_recv()
         {
-            batch.push(text);
+            batch.push(frame);
         }
         let emptied = batch.len() < WRITE_BATCH;
         if send_all(sink, &mut batch).await.is_err() {
@@ -220,13 +220,16 @@ where
 
 async fn send_all<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
-    batch: &mut Vec<Text>,
+    batch: &mut Vec<Frame>,
 ) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    for text in batch.drain(..) {
-        sink.feed(Message::Text(text)).await?;
+    // Their spans end once they have left.
+    let mut deliveries = Vec::new();
+    for frame in batch.drain(..) {
+        deliveries.extend(frame.delivery);
+        sink.feed(Message::Text(frame.text)).await?;
     }
     sink.flush().await
 }

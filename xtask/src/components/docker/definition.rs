@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::{DEFINITION_LABEL, LAB_LABEL, PART_LABEL};
 use crate::components::kafka::jars::hex;
-use crate::components::{Part, Site, instance};
-use crate::images::{ImageSpec, ImageUsed};
+use crate::components::{Part, Site, instance, observability};
+use crate::images::{ImageSpec, ImageUsed, Network};
 
 /// Everything a container is made from.
 #[derive(Debug)]
@@ -24,6 +24,13 @@ pub struct Definition<'a> {
     pub image: &'a ImageUsed,
     /// `edalab-0a1b2c`: in front of the names of all that is this lab's.
     pub prefix: &'a str,
+}
+
+fn on_loopback(port: u16) -> PortBinding {
+    PortBinding {
+        host_ip: Some("127.0.0.1".into()),
+        host_port: Some(port.to_string()),
+    }
 }
 
 impl Definition<'_> {
@@ -63,11 +70,7 @@ impl Definition<'_> {
 
     fn unlabelled(&self) -> ContainerCreateBody {
         let spec = self.spec;
-        let inside = format!("{}/tcp", spec.port);
-        let binding = PortBinding {
-            host_ip: Some("127.0.0.1".into()),
-            host_port: Some(self.site.lab.port(&self.component()).to_string()),
-        };
+        let bindings = self.published();
         let mounts = spec.volume.as_ref().map(|target| {
             vec![Mount {
                 target: Some(target.clone()),
@@ -81,9 +84,17 @@ impl Definition<'_> {
             memory: Some(memory),
             // No swap: what does not fit is to show.
             memory_swap: Some(memory),
-            port_bindings: Some(HashMap::from([(inside.clone(), Some(vec![binding]))])),
+            port_bindings: Some(
+                bindings
+                    .iter()
+                    .map(|(inside, port)| (inside.clone(), Some(vec![on_loopback(*port)])))
+                    .collect(),
+            ),
             mounts,
-            network_mode: Some(self.prefix.to_owned()),
+            network_mode: Some(match spec.network {
+                Network::Lab => self.prefix.to_owned(),
+                Network::Host => "host".into(),
+            }),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("json-file".into()),
                 config: Some(HashMap::from([
@@ -93,6 +104,7 @@ impl Definition<'_> {
             }),
             ..HostConfig::default()
         };
+        let is_in_lab = spec.network == Network::Lab;
         let mut aliases = vec![self.component()];
         aliases.extend(spec.aliases.iter().cloned());
         let endpoint = EndpointSettings {
@@ -106,18 +118,35 @@ impl Definition<'_> {
         let command: Vec<String> = spec.command.iter().map(|word| self.fill(word)).collect();
         ContainerCreateBody {
             image: Some(self.image.id.clone()),
-            hostname: Some(self.component()),
+            // In the machine's own network a container has the machine's name.
+            hostname: is_in_lab.then(|| self.component()),
             env: Some(env.collect()),
             cmd: (!command.is_empty()).then_some(command),
-            exposed_ports: Some(vec![inside]),
+            exposed_ports: Some(bindings.into_iter().map(|(inside, _)| inside).collect()),
             // PostgreSQL would wait for its clients after a SIGTERM.
             stop_signal: (self.part == Part::Postgres).then(|| "SIGINT".to_owned()),
             host_config: Some(host_config),
-            networking_config: Some(NetworkingConfig {
+            networking_config: is_in_lab.then(|| NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(self.prefix.to_owned(), endpoint)])),
             }),
             ..ContainerCreateBody::default()
         }
+    }
+
+    /// Ports inside, and where they are on the host's loopback.
+    fn published(&self) -> Vec<(String, u16)> {
+        if self.spec.network == Network::Host {
+            return Vec::new();
+        }
+        let lab = &self.site.lab;
+        let own = (self.spec.port, lab.port(&self.component()));
+        let further = self.spec.ports.iter().filter_map(|(name, inside)| {
+            let port = lab.ports.get(&format!("{}_{name}", self.component()))?;
+            Some((*inside, *port))
+        });
+        let all = [own].into_iter().chain(further);
+        all.map(|(inside, port)| (format!("{inside}/tcp"), port))
+            .collect()
     }
 
     /// Puts the lab's own values in the place of `{…}`.
@@ -146,6 +175,7 @@ impl Definition<'_> {
                 if brokers >= 3 { "2" } else { "1" }.to_owned(),
             ),
             ("{log_level}", self.site.log_level.clone()),
+            ("{jmx}", observability::container_agent_option(lab)),
             ("{cluster_id}", self.site.memory.kafka_cluster_id.clone()),
             ("{admin_password}", lab.postgres_admin_password()),
         ];

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use bollard::errors::Error::DockerResponseServerError;
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
-use bollard::query_parameters::CreateContainerOptionsBuilder;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use chrono::Utc;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,7 @@ use super::own::{Owned, remove};
 use super::{CLUSTER_LABEL, DEFINITION_LABEL, Daemon, LAB_LABEL};
 use crate::Context;
 use crate::components::kafka::jars::hex;
+use crate::components::observability::{self, Given};
 use crate::components::{Part, Site, log_path};
 use crate::images::inventory::Wish;
 use crate::images::{Catalogue, ImageSpec, ImageUsed, Inventory, Origin};
@@ -28,6 +29,8 @@ pub struct Stack {
     pub daemon: Daemon,
     /// Part → its image.
     pub images: BTreeMap<String, ImageUsed>,
+    /// What could watch the lab but has no image here, and why.
+    pub skipped: BTreeMap<String, String>,
     specs: BTreeMap<String, ImageSpec>,
     prefix: String,
 }
@@ -46,6 +49,7 @@ impl Stack {
         Ok(Self {
             daemon,
             images,
+            skipped: BTreeMap::new(),
             specs: specs.into_iter().collect(),
             prefix: prefix(&ctx.lab_dir),
         })
@@ -63,6 +67,47 @@ impl Stack {
         self.images
             .extend(inventory.choose(&specs, Some(Wish::Offline))?);
         self.specs.extend(specs);
+        Ok(self)
+    }
+
+    /// The same, with those of `parts` that watch the lab and whose images are here.
+    ///
+    /// # Errors
+    /// When the images cannot be listed.
+    pub async fn with_observability(
+        mut self,
+        ctx: &Context,
+        parts: &[Part],
+    ) -> anyhow::Result<Self> {
+        let catalogue = Catalogue::load(ctx)?;
+        let inventory = Inventory::read(ctx, &self.daemon).await?;
+        for part in Part::OBSERVABILITY {
+            if !parts.contains(&part) {
+                continue;
+            }
+            let name = part.name().to_owned();
+            let specs = catalogue.select(std::slice::from_ref(&name), false)?;
+            match inventory.choose(&specs, None) {
+                Ok(images) => {
+                    self.images.extend(images);
+                    self.specs.extend(specs);
+                }
+                Err(_) => {
+                    let why = match &specs[0].1.offline {
+                        Some(_) => {
+                            "neither its pinned nor its offline image is here (`cargo xtask \
+                                    images pull --all` or `images build`)"
+                        }
+                        None => {
+                            "its pinned image is not here, and there is no offline one (`cargo \
+                                 xtask images pull --all`, where a registry answers)"
+                        }
+                    };
+                    ctx.out.line(format_args!("{name} is skipped: {why}"));
+                    self.skipped.insert(name, why.to_owned());
+                }
+            }
+        }
         Ok(self)
     }
 
@@ -209,6 +254,10 @@ impl Stack {
                 .await;
         }
         let made = made.map_err(|e| explain(e, site, &definition))?;
+        let files = observability::files(site, part)?;
+        self.give(&made.id, files)
+            .await
+            .with_context(|| format!("failed to give {name} its files"))?;
         let component = definition.component();
         let url = match part {
             Part::Kafka => format!("127.0.0.1:{}", site.lab.port(&component)),
@@ -265,6 +314,24 @@ impl Stack {
             component.start_id = identity.start_id;
         }
         Ok(component)
+    }
+
+    /// Puts files into a container that does not run yet.
+    async fn give(&self, id: &str, files: Vec<Given>) -> anyhow::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes.as_slice())?;
+        }
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let body = bollard::body_full(tar.into_inner()?.into());
+        let given = self.daemon.upload_to_container(id, Some(options), body);
+        given.await.context("the daemon does not take them")
     }
 
     fn define<'a>(&'a self, site: &'a Site, part: Part, number: u32) -> Definition<'a> {

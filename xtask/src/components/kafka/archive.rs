@@ -73,7 +73,7 @@ async fn make(folder: &Path, archive: &Path, kafka: &Kafka, step: &Step) -> anyh
     option.push(&made);
     let launch = Launch {
         program: kafka.java.program.clone(),
-        args: kafka.arguments(work.path(), Some(option)),
+        args: kafka.arguments(work.path(), vec![option]),
         env: environment(),
         dir: work.path().to_owned(),
         log: work.path().join("kafka.log"),

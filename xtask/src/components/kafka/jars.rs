@@ -15,8 +15,33 @@ use crate::Context;
 use crate::output::Step;
 use crate::state::Lock;
 
-const POM: &str = include_str!("../../../../infra/kafka/pom.xml");
-const CHECKSUMS: &str = include_str!("../../../../infra/kafka/jars.sha256");
+/// Jars that Maven fetches: what a pom names, and the hashes of all that comes of it.
+#[derive(Debug, Clone, Copy)]
+struct Pinned {
+    pom: &'static str,
+    checksums: &'static str,
+    /// In the cache, before a part of the list's own hash.
+    folder: &'static str,
+    /// For messages.
+    what: &'static str,
+    list: &'static str,
+}
+
+const KAFKA: Pinned = Pinned {
+    pom: include_str!("../../../../infra/kafka/pom.xml"),
+    checksums: include_str!("../../../../infra/kafka/jars.sha256"),
+    folder: "jars",
+    what: "Kafka's jars",
+    list: "infra/kafka/jars.sha256",
+};
+
+const JMX_AGENT: Pinned = Pinned {
+    pom: include_str!("../../../../infra/kafka/jmx-agent.pom.xml"),
+    checksums: include_str!("../../../../infra/kafka/jmx-agent.sha256"),
+    folder: "jmx-agent",
+    what: "the JMX agent",
+    list: "infra/kafka/jmx-agent.sha256",
+};
 
 /// A folder of jars, and which Kafka they are.
 #[derive(Debug, Clone)]
@@ -101,34 +126,50 @@ pub fn at_hand(ctx: &Context) -> Option<&'static str> {
     if std::env::var_os("KAFKA_HOME").is_some_and(|home| !home.is_empty()) {
         return Some("KAFKA_HOME");
     }
-    if cached(ctx).is_dir() {
+    if cached(ctx, KAFKA).is_dir() {
         return Some("Kafka's jars");
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .any(|dir| dir.join("mvn").is_file())
-        .then_some("Maven to fetch Kafka's jars")
+    has_maven().then_some("Maven to fetch Kafka's jars")
+}
+
+fn has_maven() -> bool {
+    crate::process::on_path("mvn").is_some()
 }
 
 /// Another list of jars is another folder, so an upgrade never mixes them.
-fn cached(ctx: &Context) -> PathBuf {
-    let key = hex(&Sha256::digest(CHECKSUMS));
+fn cached(ctx: &Context, pinned: Pinned) -> PathBuf {
+    let key = hex(&Sha256::digest(pinned.checksums));
     ctx.cache_dir
         .join("kafka")
-        .join(format!("jars-{}", &key[..12]))
+        .join(format!("{}-{}", pinned.folder, &key[..12]))
 }
 
 /// The folder of the pinned jars in the user's cache, fetched when it is not there.
 pub async fn fetch_pinned(ctx: &Context, step: &Step) -> anyhow::Result<PathBuf> {
-    let checksums = parse_checksums(CHECKSUMS)?;
-    let folder = cached(ctx);
+    fetched(ctx, KAFKA, step).await
+}
+
+/// The JMX agent's jar in the user's cache, fetched when it is not there.
+///
+/// # Errors
+/// When it is not there and cannot be fetched.
+pub async fn jmx_agent(ctx: &Context, step: &Step) -> anyhow::Result<PathBuf> {
+    let folder = fetched(ctx, JMX_AGENT, step).await?;
+    let checksums = parse_checksums(JMX_AGENT.checksums)?;
+    let name = checksums.keys().next().context("the list names no jar")?;
+    Ok(folder.join(name))
+}
+
+async fn fetched(ctx: &Context, pinned: Pinned, step: &Step) -> anyhow::Result<PathBuf> {
+    let checksums = parse_checksums(pinned.checksums)?;
+    let folder = cached(ctx, pinned);
     if !folder.is_dir() {
         let waiting =
             |pid: &str| step.update(format_args!("waits for pid {pid}, which fetches it"));
         let patience = Duration::from_secs(600);
         let _lock = Lock::take(&ctx.cache_dir.join("kafka"), patience, waiting).await?;
         if !folder.is_dir() {
-            fetch(&folder, &checksums, step).await?;
+            fetch(&folder, pinned, &checksums, step).await?;
         }
     }
     Ok(folder)
@@ -136,21 +177,24 @@ pub async fn fetch_pinned(ctx: &Context, step: &Step) -> anyhow::Result<PathBuf>
 
 async fn fetch(
     folder: &Path,
+    pinned: Pinned,
     checksums: &BTreeMap<String, String>,
     step: &Step,
 ) -> anyhow::Result<()> {
+    let what = pinned.what;
     let parent = folder.parent().context("failed to find the cache")?;
     let work = tempfile::tempdir_in(parent).context("failed to write to the cache")?;
     let pom = work.path().join("pom.xml");
-    std::fs::write(&pom, POM).context("failed to write to the cache")?;
+    std::fs::write(&pom, pinned.pom).context("failed to write to the cache")?;
     let libs = work.path().join("libs");
-    step.update("fetches Kafka's jars with Maven (once, 46 MB)");
+    step.update(format_args!("fetches {what} with Maven (once)"));
     run_maven(&pom, &libs, checksums.len(), step).await?;
-    step.update("checks Kafka's jars");
+    step.update(format_args!("checks {what}"));
     let wrong = verify(&libs, checksums)?;
     anyhow::ensure!(
         wrong.is_empty(),
-        "Kafka's jars are not what infra/kafka/jars.sha256 pins: {}",
+        "{what} is not what {} pins: {}",
+        pinned.list,
         wrong.join("; ")
     );
     std::fs::rename(&libs, folder).with_context(|| format!("failed to write {}", folder.display()))
@@ -252,14 +296,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_agents_list_pins_the_poms_version() {
+        let checksums = parse_checksums(JMX_AGENT.checksums).unwrap();
+        assert_eq!(checksums.len(), 1);
+        let name = checksums
+            .keys()
+            .next()
+            .unwrap()
+            .strip_suffix(".jar")
+            .unwrap();
+        let version = name.rsplit('-').next().unwrap();
+        assert!(
+            JMX_AGENT
+                .pom
+                .contains(&format!("<version>{version}</version>"))
+        );
+    }
+
+    #[test]
     fn the_committed_list_is_whole_and_pins_the_poms_kafka() {
-        let checksums = parse_checksums(CHECKSUMS).unwrap();
+        let checksums = parse_checksums(KAFKA.checksums).unwrap();
         let names = checksums
             .keys()
             .filter_map(|name| name.strip_suffix(".jar"));
         let version = version_of(names).expect("kafka itself is in the list");
         assert!(
-            POM.contains(&format!("<version>{version}</version>")),
+            KAFKA.pom.contains(&format!("<version>{version}</version>")),
             "{version}"
         );
     }

@@ -17,7 +17,7 @@ pub use java::Java;
 pub use probe::{PROBE_TOPIC, answers, round_trip, round_trip_replicated};
 use uuid::Uuid;
 
-use super::{Part, SideDoor, Site, wait_ready};
+use super::{Part, SideDoor, Site, observability, wait_ready};
 use crate::Context;
 use crate::output::Step;
 use crate::process::Launch;
@@ -72,7 +72,7 @@ impl Kafka {
         self.write_settings(&home, &data, ports, site.detour.kafka)?;
         let launch = Launch {
             program: self.java.program.clone(),
-            args: self.arguments(&home, self.archive.as_ref().map(use_archive)),
+            args: self.arguments(&home, self.options(site)),
             env: environment(),
             dir: home,
             log: site.log(Part::Kafka),
@@ -80,6 +80,21 @@ impl Kafka {
         };
         let identity = launch.spawn(&site.ctx.lab_dir)?;
         Ok(site.record(Part::Kafka, &identity, site.lab.kafka_bootstrap()))
+    }
+
+    /// The class archive, and the agent that shows the broker's figures.
+    fn options(&self, site: &Site) -> Vec<OsString> {
+        let mut options: Vec<OsString> = self.archive.iter().map(use_archive).collect();
+        if let Some(agent) = &site.lab.jmx_agent {
+            let agent = observability::agent_option(
+                &agent.display().to_string(),
+                "127.0.0.1:",
+                site.lab.port("kafka_jmx"),
+                &observability::agent_config(&site.ctx).display().to_string(),
+            );
+            options.push(agent.into());
+        }
+        options
     }
 
     fn write_settings(
@@ -119,7 +134,7 @@ impl Kafka {
         Ok(())
     }
 
-    fn arguments(&self, home: &Path, sharing: Option<OsString>) -> Vec<OsString> {
+    fn arguments(&self, home: &Path, options: Vec<OsString>) -> Vec<OsString> {
         let mut args: Vec<OsString> = [
             // C1 alone: half the start time and memory, enough for a lab's load.
             "-XX:TieredStopAtLevel=1",
@@ -133,7 +148,7 @@ impl Kafka {
         ]
         .map(OsString::from)
         .into();
-        args.extend(sharing);
+        args.extend(options);
         let mut logging = OsString::from("-Dlog4j.configuration=file:");
         logging.push(home.join("log4j.properties"));
         args.push(logging);

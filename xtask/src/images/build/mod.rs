@@ -86,7 +86,7 @@ pub async fn build(ctx: &Context, daemon: &Daemon, options: Options) -> anyhow::
         base,
         inventory: Inventory::read(ctx, daemon).await?,
     };
-    let (kafka, postgres, registry) = tokio::join!(
+    let (kafka, postgres, registry, prometheus) = tokio::join!(
         builder.run("kafka", &catalogue, async |spec, step| kafka::build(
             &builder, spec, step
         )
@@ -101,8 +101,11 @@ pub async fn build(ctx: &Context, daemon: &Daemon, options: Options) -> anyhow::
             };
             small::own(&builder, spec, Part::Registry, &bin_dir, step).await
         }),
+        builder.run("prometheus", &catalogue, async |spec, step| {
+            small::prometheus(&builder, spec, step).await
+        }),
     );
-    let failures = [kafka, postgres, registry]
+    let failures = [kafka, postgres, registry, prometheus]
         .into_iter()
         .filter_map(Result::err);
     Failures(failures.collect()).check()

@@ -1,7 +1,7 @@
 //! The offline images that need no more than their files: PostgreSQL and this workspace's own.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -30,6 +30,52 @@ pub(super) async fn postgres(
         .file("entrypoint.sh", &home.join("entrypoint.sh"))
         .folder("pgsql", programs);
     builder.simple(spec, context, step).await
+}
+
+/// Debian's package, fetched once by apt and unpacked, not installed.
+pub(super) async fn prometheus(
+    builder: &Builder<'_>,
+    spec: &ImageSpec,
+    step: &Step,
+) -> anyhow::Result<Built> {
+    let ctx = builder.ctx;
+    let package = folder(ctx).join("prometheus-package");
+    if !package.join("usr/bin/prometheus").is_file() {
+        step.update("fetches Debian's package of Prometheus");
+        let work = tempfile::tempdir_in(folder(ctx)).context("failed to write to the cache")?;
+        run("apt-get", &["download", "prometheus"], work.path()).await?;
+        let entries = std::fs::read_dir(work.path()).context("failed to read the cache")?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let deb = paths.find(|path| path.extension().is_some_and(|e| e == "deb"));
+        let deb = deb.context("apt-get fetched no package of Prometheus")?;
+        let deb = deb.to_str().context("the cache's path is not UTF-8")?;
+        run("dpkg-deb", &["-x", deb, "unpacked"], work.path()).await?;
+        std::fs::rename(work.path().join("unpacked"), &package)
+            .context("failed to write to the cache")?;
+    }
+    let home = ctx.root.join("infra/images/prometheus");
+    let context = BuildContext::new(&home.join("Dockerfile"))
+        .folder("package/usr/bin", &package.join("usr/bin"))
+        .folder(
+            "package/usr/share/prometheus",
+            &package.join("usr/share/prometheus"),
+        );
+    builder.simple(spec, context, step).await
+}
+
+async fn run(program: &str, args: &[&str], dir: &Path) -> anyhow::Result<()> {
+    let output = tokio::process::Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("failed to start {program}; this needs a Debian"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    anyhow::ensure!(output.status.success(), "{program} failed: {last}");
+    Ok(())
 }
 
 /// A program of this workspace, from the folder of its binary.

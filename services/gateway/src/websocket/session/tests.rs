@@ -81,8 +81,8 @@ async fn a_client_is_greeted_and_gets_what_it_asked_for() {
         status["payload"]["topics"],
         serde_json::json!(["bancaire.compte.ouvert"])
     );
-    hub.broadcast_to_topic(1, &Text::from_static("{\"not\":\"asked for\"}"));
-    hub.broadcast_to_topic(0, &Text::from_static("{\"asked\":\"for\"}"));
+    hub.broadcast_to_topic(1, &Utf8Bytes::from_static("{\"not\":\"asked for\"}").into());
+    hub.broadcast_to_topic(0, &Utf8Bytes::from_static("{\"asked\":\"for\"}").into());
     assert_eq!(hear(&mut socket).await["asked"], "for");
     say(&mut socket, r#"{"action":"unsubscribe","topics":["*"]}"#).await;
     assert_eq!(
@@ -182,7 +182,7 @@ async fn a_slow_client_gets_a_marker_then_is_sent_away_and_others_are_unaffected
             );
             for _ in 0..4 {
                 let text = format!("{{\"n\":{sent},\"filler\":\"{}\"}}", "x".repeat(300));
-                fed.broadcast_to_topic(0, &Text::from(text));
+                fed.broadcast_to_topic(0, &Utf8Bytes::from(text).into());
                 sent += 1;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

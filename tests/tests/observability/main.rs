@@ -1,0 +1,5 @@
+//! One event can be followed in metrics, logs and traces.
+
+mod collector;
+mod prometheus;
+mod traces;
