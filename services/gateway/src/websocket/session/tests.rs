@@ -247,10 +247,10 @@ async fn among_many_clients_each_is_left_alone_after_a_message() {
     let others: Vec<_> = (0..999).map(|_| hub.register().unwrap()).collect();
     let rest = hub.rest().expect("a thousand wait");
     let start = Instant::now();
-    hub.broadcast_to_topic(0, &Text::from_static("1"));
+    hub.broadcast_to_topic(0, &Utf8Bytes::from_static("1").into());
     assert_eq!(hear(&mut socket).await, 1);
     for text in ["2", "3"] {
-        hub.broadcast_to_topic(0, &Text::from_static(text));
+        hub.broadcast_to_topic(0, &Utf8Bytes::from_static(text).into());
     }
     for expected in [2, 3] {
         assert_eq!(hear(&mut socket).await, expected);
