@@ -9,6 +9,7 @@ const VIEWS = ['events', 'kafka', 'accounts', 'ledger', 'dead-letters', 'break',
 
 /** A picture shows a page that has its figures and its curves. */
 async function settle(page: Page): Promise<void> {
+  await expect(page.getByRole('heading', { level: 1 }).first()).toBeAttached();
   await expect(page.getByText(/^(Loading|Chargement)$/)).toHaveCount(0);
   await page.waitForFunction(() => document.fonts.status === 'loaded');
 }

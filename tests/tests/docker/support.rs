@@ -57,8 +57,8 @@ pub fn container(lab: &Lab, name: &str) -> String {
 
 /// A part's line of `status --json`.
 pub fn part(status: &Value, name: &str) -> Value {
-    let parts = status["components"].as_array().expect("parts").iter();
-    let found = parts.filter(|part| part["name"] == name).cloned().next();
+    let mut parts = status["components"].as_array().expect("parts").iter();
+    let found = parts.find(|part| part["name"] == name).cloned();
     found.unwrap_or_else(|| panic!("no {name} in {status}"))
 }
 

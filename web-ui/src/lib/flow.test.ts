@@ -20,6 +20,11 @@ describe('edgeTotals', () => {
     expect(sum(totals['kafka-bancaire'])).toBe(10);
     expect(sum(totals['bancaire-postgres'])).toBe(7);
   });
+
+  it('does not take the note of a replay for a dead letter', () => {
+    const ledger = { ...ledgerOf(DEPOT, {}), dead_letters_published: 2 };
+    expect(sum(edgeTotals({ 'system.dlq': count(3) }, ledger)['bancaire-dlq'])).toBe(2);
+  });
 });
 
 describe('passed', () => {

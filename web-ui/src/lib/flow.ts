@@ -24,7 +24,8 @@ export type EdgeTotals = Record<EdgeId, Record<string, number> | null>;
 export function edgeTotals(topics: Record<string, TopicStats>, ledger: Ledger | null): EdgeTotals {
   const produced = pick(topics, BUSINESS.filter((topic) => topic !== RETURN_TOPIC));
   const returned = pick(topics, [RETURN_TOPIC]);
-  const refused = pick(topics, [DLQ_TOPIC]);
+  // The topic also holds a note of each letter that was sent again, which is no letter.
+  const refused = ledger ? { [DLQ_TOPIC]: ledger.dead_letters_published } : pick(topics, [DLQ_TOPIC]);
   const of = (count: (topic: Ledger['topics'][number]) => number) =>
     ledger && Object.fromEntries(ledger.topics.map((topic) => [topic.topic, count(topic)]));
   return {

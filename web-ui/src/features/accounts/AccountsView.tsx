@@ -5,7 +5,7 @@ import { useState } from 'react';
 
 import { AccountDetail } from '@/features/accounts/AccountDetail';
 import { bancaireApi } from '@/lib/api';
-import { amount, moment } from '@/lib/format';
+import { amount, moment, shortId } from '@/lib/format';
 import { hasKey, useT } from '@/lib/i18n';
 import { navigate, pathOf, useRoute } from '@/lib/router';
 import { useLanguage } from '@/lib/settings';
@@ -113,8 +113,10 @@ function Row({ compte }: { compte: Compte }) {
   return (
     <tr className="hover:bg-sunk" data-testid="account-row">
       <td className={TD}>
-        <Link to={pathOf('accounts', compte.id)} className="font-mono text-xs text-accent hover:underline">
-          {compte.id}
+        <Link to={pathOf('accounts', compte.id)} className="font-mono text-xs text-accent hover:underline" title={compte.id}>
+          {/* On a phone the balance is worth more than the middle of an id. */}
+          <span className="max-sm:hidden">{compte.id}</span>
+          <span className="sm:hidden">{shortId(compte.id)}</span>
         </Link>
       </td>
       <td className={TD}>{hasKey(type) ? t(type) : compte.type_compte}</td>
