@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
@@ -183,6 +183,13 @@ where
     ping.reset();
     let mut batch = Vec::with_capacity(WRITE_BATCH);
     loop {
+        // Looked at here too: where something is always queued, nothing else would send it, and the
+        // client, which answers pings only, would be taken for gone.
+        if ping.tick().now_or_never().is_some()
+            && sink.send(Message::Ping(Bytes::new())).await.is_err()
+        {
+            return End::Gone;
+        }
         let next = match queue.try_recv() {
             Ok(frame) => Some(frame),
             Err(_) => client.caught_up().map(Frame::from),

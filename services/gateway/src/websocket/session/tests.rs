@@ -258,3 +258,26 @@ async fn among_many_clients_each_is_left_alone_after_a_message() {
     }
     drop(others);
 }
+
+#[tokio::test]
+async fn a_client_is_pinged_although_there_is_always_something_to_send() {
+    let hub = hub(Settings {
+        ping: Duration::from_millis(100),
+        ..Settings::default()
+    });
+    let others: Vec<_> = (0..999).map(|_| hub.register().unwrap()).collect();
+    let mut socket = connect(&hub, 1 << 20).await;
+    say(&mut socket, r#"{"action":"subscribe","topics":["*"]}"#).await;
+    let event = Text::from_static("{}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        hub.broadcast_to_topic(0, &event);
+        match tokio::time::timeout(Duration::from_millis(1), socket.next()).await {
+            Ok(Some(Ok(Message::Ping(_)))) => break,
+            Ok(next) => drop(next.expect("the socket is open").expect("no error")),
+            Err(_) => {}
+        }
+        assert!(Instant::now() < deadline, "no ping came");
+    }
+    drop(others);
+}
