@@ -156,8 +156,9 @@ impl Tally {
             .expect("nothing panics while it holds this lock")
     }
 
+    /// A connection that is lost stays lost.
     fn reset(&self) {
-        for counter in [&self.events, &self.lagged, &self.broken] {
+        for counter in [&self.events, &self.lagged] {
             counter.store(0, Ordering::Relaxed);
         }
         self.latencies().reset();
