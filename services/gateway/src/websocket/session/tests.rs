@@ -268,7 +268,7 @@ async fn a_client_is_pinged_although_there_is_always_something_to_send() {
     let others: Vec<_> = (0..999).map(|_| hub.register().unwrap()).collect();
     let mut socket = connect(&hub, 1 << 20).await;
     say(&mut socket, r#"{"action":"subscribe","topics":["*"]}"#).await;
-    let event = Text::from_static("{}");
+    let event = Frame::from(Utf8Bytes::from_static("{}"));
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         hub.broadcast_to_topic(0, &event);
