@@ -224,6 +224,7 @@ fn waking(bench: &Bench) -> anyhow::Result<bool> {
         bench.wait(sent)?.map_err(|(e, _)| e)?;
     }
     took.sort();
+    println!("  from produce to consume {:?} in the median", took[10]);
     Ok(took[10] < Duration::from_millis(100))
 }
 

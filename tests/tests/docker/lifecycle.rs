@@ -81,6 +81,13 @@ fn a_lab_in_containers_lives_is_broken_mended_and_leaves_nothing() {
         .success();
     verified(&lab);
 
+    let told = lab.xtask(&["doctor"]);
+    assert!(
+        told.stdout.contains("this lab's peaked at"),
+        "{}",
+        told.text()
+    );
+
     // A second `up` says what runs and leaves it alone.
     let again = lab.xtask(&["up", "--detach", "--no-build"]).success();
     assert!(again.text().contains("already up"), "{}", again.text());

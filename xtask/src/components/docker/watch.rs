@@ -82,8 +82,17 @@ pub fn follow(
     })
 }
 
-/// The most that the container ever held, the files that the system keeps for it included.
+/// No less than the most that the container's processes ever held. The cgroup's own peak counts the
+/// files that the system keeps for it, the processes' counts what they share: the smaller one is closer.
 pub async fn peak_memory(daemon: &Daemon, id: &str) -> Option<u64> {
+    let peaks = [
+        cgroup_peak(daemon, id).await,
+        processes_peak(daemon, id).await,
+    ];
+    peaks.into_iter().flatten().min()
+}
+
+async fn cgroup_peak(daemon: &Daemon, id: &str) -> Option<u64> {
     let options = StatsOptionsBuilder::default()
         .stream(false)
         .one_shot(true)
@@ -99,6 +108,25 @@ pub async fn peak_memory(daemon: &Daemon, id: &str) -> Option<u64> {
     let path = cgroup.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let peak = std::fs::read_to_string(format!("/sys/fs/cgroup/{path}/memory.peak")).ok()?;
     peak.trim().parse().ok()
+}
+
+/// Where the system shows us the container's processes.
+async fn processes_peak(daemon: &Daemon, id: &str) -> Option<u64> {
+    let top = daemon.top_processes(id, None).await.ok()?;
+    let column = top.titles?.iter().position(|title| title == "PID")?;
+    let mut sum = 0;
+    for process in top.processes? {
+        let pid = process.get(column)?;
+        let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        if !cgroup.contains(id) {
+            return None;
+        }
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+        let kb: u64 = line.split_whitespace().next()?.parse().ok()?;
+        sum += kb << 10;
+    }
+    Some(sum)
 }
 
 /// What the container's processes hold, without the files that the system keeps for them.

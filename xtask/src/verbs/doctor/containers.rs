@@ -29,7 +29,7 @@ pub(super) async fn memory(ctx: &Context) -> Finding {
         .collect();
     let sum: u64 = peaks.iter().map(|(_, bytes)| bytes >> 20).sum();
     let text = format!(
-        "this lab's peaked at {sum} MB, files in memory included ({}); {usual}",
+        "this lab's peaked at {sum} MB or less ({}); {usual}",
         each.join(", ")
     );
     ok("containers", text)
