@@ -1,5 +1,6 @@
 //! One event can be followed in metrics, logs and traces.
 
 mod collector;
+mod dashboards;
 mod prometheus;
 mod traces;

@@ -274,7 +274,8 @@ impl Dashboard {
             "annotations": {"list": []},
             "links": [{
                 "type": "dashboards", "title": "EDA-Lab", "tags": ["edalab"],
-                "asDropdown": true, "includeVars": true, "keepTime": true,
+                "asDropdown": true, "includeVars": true, "keepTime": true, "targetBlank": false,
+                "icon": "external link", "tooltip": "The lab's dashboards",
             }],
             "templating": {"list": variables},
             "panels": panels,
