@@ -81,6 +81,8 @@ pub enum Verb {
     Perf(verbs::perf::PerfArgs),
     /// Build and run the tests.
     Test(verbs::test::TestArgs),
+    /// The plan's ten steps on a lab of its own: is everything as it should be?
+    ValidateMvp(verbs::validate_mvp::ValidateMvpArgs),
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! the order of their dependencies, [`components`] has one module per part (start, ready, stop,
 //! logs). What runs is written down in [`state`], so that the next command, a test, or a run
 //! after a crash finds it again. Tests start the lab through these same modules. [`verify`] judges
-//! what the lab did, [`chaos`] breaks it first, [`perf`] says how fast it is; [`testing`] runs the tests, [`learn`] judges exercises.
+//! what the lab did, [`chaos`] breaks it first, [`perf`] says how fast it is; [`testing`] runs the
+//! tests, [`validate`] everything at once, [`learn`] judges exercises.
 
 pub mod cargo;
 pub mod chaos;
@@ -25,6 +26,7 @@ pub mod ports;
 pub mod process;
 pub mod state;
 pub mod testing;
+pub mod validate;
 pub mod verbs;
 pub mod verify;
 

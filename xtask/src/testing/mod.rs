@@ -37,8 +37,13 @@ pub async fn run(
     let mut needs = Needs::new(ctx, report.strict);
     if groups.iter().any(|group| *group != Group::Ui) {
         let suites = build(ctx, stop).await?;
-        for suite in suites.iter().filter(|suite| groups.contains(&suite.group)) {
-            run_suite(ctx, suite, filter, &mut needs, &mut report, stop).await?;
+        let pick = |suite: &Suite| match filter {
+            _ if !groups.contains(&suite.group) => None,
+            Some(filter) => Some(suite.filtered(filter)),
+            None => Some(suite.clone()),
+        };
+        for suite in suites.iter().filter_map(pick) {
+            run_suite(ctx, &suite, &mut needs, &mut report, stop).await?;
         }
     }
     if groups.contains(&Group::Ui) && filter.is_none() {
@@ -50,7 +55,10 @@ pub async fn run(
 
 /// What is tested first, so that an error of the compiler is said once and clearly; then the
 /// binaries that the tests' labs consist of are there too.
-async fn build(ctx: &Context, stop: &CancellationToken) -> anyhow::Result<Vec<Suite>> {
+///
+/// # Errors
+/// With the compiler's own words, or at an interruption.
+pub async fn build(ctx: &Context, stop: &CancellationToken) -> anyhow::Result<Vec<Suite>> {
     let step = ctx.out.step("build", "builds the services");
     let mut services = vec!["build", "--package", "xtask"];
     let parts = Part::ALL.into_iter().filter(|part| part.is_service());
@@ -76,10 +84,13 @@ async fn build(ctx: &Context, stop: &CancellationToken) -> anyhow::Result<Vec<Su
     }
 }
 
-async fn run_suite(
+/// Runs one suite as far as this machine can.
+///
+/// # Errors
+/// When it cannot be started, or at an interruption.
+pub async fn run_suite(
     ctx: &Context,
     suite: &Suite,
-    filter: Option<&str>,
     needs: &mut Needs<'_>,
     report: &mut Report,
     stop: &CancellationToken,
@@ -92,10 +103,6 @@ async fn run_suite(
             .push(NotRun::new(&suite.name, &reason, &remedy));
         return Ok(());
     }
-    let suite = match filter {
-        Some(filter) => suite.filtered(filter),
-        None => suite.clone(),
-    };
     let step = ctx
         .out
         .step(suite.group.name(), format_args!("runs {}", suite.name));
@@ -143,7 +150,7 @@ async fn run_suite(
     report.add(
         suite.group,
         junit::Suite {
-            name: suite.name,
+            name: suite.name.clone(),
             cases: cases.collect(),
         },
         ran.took,

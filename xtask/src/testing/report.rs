@@ -45,8 +45,13 @@ impl NotRun {
 impl Report {
     /// Goes to `target/edalab/test`. With `EDALAB_CI` what is not run counts as failed.
     pub fn new(ctx: &Context) -> Self {
+        Self::within(ctx.reports_dir().join("test"))
+    }
+
+    /// The same in another folder.
+    pub fn within(dir: PathBuf) -> Self {
         Self {
-            dir: ctx.reports_dir().join("test"),
+            dir,
             suites: BTreeMap::new(),
             not_run: Vec::new(),
             took: Duration::ZERO,

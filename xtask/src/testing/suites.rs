@@ -117,8 +117,10 @@ fn suite(artifact: &Artifact) -> Option<Suite> {
         program,
         args: vec![threads],
         dir,
-        // The map of the plan's tests needs nothing but the sources.
-        needs_lab: kind == "test" && package == "tests" && target != "plan",
+        // These need nothing but the sources.
+        needs_lab: kind == "test"
+            && package == "tests"
+            && !matches!(target.as_str(), "plan" | "documents"),
     })
 }
 
@@ -137,12 +139,23 @@ impl Suite {
         suite
     }
 
+    /// Only the tests of these names.
+    pub fn only(&self, names: &BTreeSet<String>) -> Self {
+        let mut suite = self.clone();
+        suite.args.push("--exact".into());
+        suite.args.extend(names.iter().cloned());
+        suite
+    }
+
     /// Only these tests, which its harness would leave out.
     pub fn only_ignored(&self, names: &BTreeSet<String>) -> Self {
         let mut suite = self.clone();
-        suite.args.extend(["--ignored".into(), "--exact".into()]);
-        suite.args.extend(names.iter().cloned());
-        suite
+        // These names instead of those that it was restricted to.
+        if let Some(at) = suite.args.iter().position(|arg| arg == "--exact") {
+            suite.args.truncate(at);
+        }
+        suite.args.push("--ignored".into());
+        suite.only(names)
     }
 
     /// Runs it to its end, blocking; its whole output goes to `log` too.

@@ -12,11 +12,12 @@ use crate::process;
 use crate::state::{ComponentState, LabMemory, LabState};
 
 /// Everything that a lab writes into its folder. The lock goes last: it is held meanwhile.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "kafka",
     "broker",
     "postgres",
     "logs",
+    "learn",
     "state.json",
     "state.json.new",
     "lab.json",

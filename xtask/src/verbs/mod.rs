@@ -20,4 +20,5 @@ mod story;
 pub mod test;
 pub mod topics;
 pub mod up;
+pub mod validate_mvp;
 pub mod verify;

@@ -48,6 +48,20 @@ pub enum SimulateVerb {
     Status,
 }
 
+impl SimulateArgs {
+    /// The default scenario at a rate, for some seconds.
+    pub fn of(rate: f64, duration: i64) -> Self {
+        Self {
+            verb: None,
+            rate,
+            duration,
+            scenario: "default".into(),
+            seed: None,
+            detach: false,
+        }
+    }
+}
+
 /// What `GET /api/v1/simulation/status` answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -95,6 +109,48 @@ pub async fn run(ctx: &Context, args: &SimulateArgs) -> anyhow::Result<()> {
 }
 
 async fn start(ctx: &Context, lab: &LabState, args: &SimulateArgs) -> anyhow::Result<()> {
+    if args.detach {
+        let started = begin(lab, args).await?;
+        if ctx.json {
+            return ctx.print_json(&started);
+        }
+        let id = started["simulation_id"].as_str().unwrap_or_default();
+        println!("Simulation {id} runs; `cargo xtask simulate status` shows it");
+        return Ok(());
+    }
+    let step = ctx.out.step("simulate", "starts");
+    let interrupted = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
+    let ended = to_end(lab, args, &step, interrupted).await?;
+    step.done(format_args!(
+        "{} events produced, {:.1} per second",
+        ended.events_produced, ended.rate_actual
+    ));
+    show(ctx, &ended)
+}
+
+/// Starts a simulation and waits for its end; when `interrupted` comes first, it is stopped.
+///
+/// # Errors
+/// When it cannot be started, or is lost.
+pub async fn to_end(
+    lab: &LabState,
+    args: &SimulateArgs,
+    step: &Step,
+    interrupted: impl Future<Output = ()>,
+) -> anyhow::Result<Status> {
+    let started = begin(lab, args).await?;
+    let id = started["simulation_id"].as_str().unwrap_or_default();
+    tokio::select! {
+        ended = wait(lab, id, args, step) => ended,
+        () = interrupted => {
+            step.tick("stops");
+            let _: Value = call(lab, Method::POST, "stop", Some(json!({}))).await?;
+            status(lab).await
+        }
+    }
+}
+
+async fn begin(lab: &LabState, args: &SimulateArgs) -> anyhow::Result<Value> {
     let mut body = json!({
         "scenario": args.scenario,
         "rate": number(args.rate),
@@ -103,29 +159,7 @@ async fn start(ctx: &Context, lab: &LabState, args: &SimulateArgs) -> anyhow::Re
     if let Some(seed) = args.seed {
         body["seed"] = json!(seed);
     }
-    let started: Value = call(lab, Method::POST, "start", Some(body)).await?;
-    let id = started["simulation_id"].as_str().unwrap_or_default();
-    if args.detach {
-        if ctx.json {
-            return ctx.print_json(&started);
-        }
-        println!("Simulation {id} runs; `cargo xtask simulate status` shows it");
-        return Ok(());
-    }
-    let step = ctx.out.step("simulate", "starts");
-    let ended = tokio::select! {
-        ended = wait(lab, id, args, &step) => ended?,
-        _ = tokio::signal::ctrl_c() => {
-            step.tick("stops");
-            let _: Value = call(lab, Method::POST, "stop", Some(json!({}))).await?;
-            status(lab).await?
-        }
-    };
-    step.done(format_args!(
-        "{} events produced, {:.1} per second",
-        ended.events_produced, ended.rate_actual
-    ));
-    show(ctx, &ended)
+    call(lab, Method::POST, "start", Some(body)).await
 }
 
 /// Until it ends by itself. While nobody answers, somebody may be starting the part again.
