@@ -37,6 +37,13 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            ok: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
     /// Its standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -129,9 +136,15 @@ impl Lab {
 
     /// An `xtask` command for this lab.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.bin.join("xtask"));
+        let mut command = self.program(self.bin.join("xtask"));
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// Any program, with the environment that makes xtask this lab's.
+    fn program(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(&self.root)
             .env("EDALAB_DIR", &self.dir)
             .env("EDALAB_BACKEND", self.backend)
@@ -149,12 +162,30 @@ impl Lab {
 
     /// Runs `xtask` for this lab to its end.
     pub fn xtask(&self, args: &[&str]) -> Ran {
-        let output: Output = self.command(args).output().expect("xtask can be run");
-        Ran {
-            ok: output.status.success(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        Ran::of(&self.command(args).output().expect("xtask can be run"))
+    }
+
+    /// Runs shell commands as they stand in the documents: `cargo xtask` is this lab's, and the usual
+    /// ports are those that this lab has. They end at the first that fails.
+    pub fn shell(&self, script: &str) -> Ran {
+        let mut text = script.to_owned();
+        for part in Part::ALL {
+            let usual = format!("127.0.0.1:{}", part.usual_port());
+            text = text.replace(&usual, &format!("127.0.0.1:{}", self.port(part.name())));
         }
+        // Everything is built, and the page is not what is tried here.
+        let cargo = r#"cargo() {
+            [ "$1" = xtask ] && shift
+            if [ "$1" = up ]; then shift; set -- up --no-build "$@"; fi
+            "$EDALAB_BIN_DIR/xtask" "$@"
+        }"#;
+        let output = self
+            .program("sh")
+            .args(["-e", "-c", &format!("{cargo}\n{text}")])
+            .env("EDALAB_BIN_DIR", &self.bin)
+            .output()
+            .expect("sh is there");
+        Ran::of(&output)
     }
 
     pub fn dir(&self) -> &Path {

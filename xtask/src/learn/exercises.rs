@@ -249,7 +249,19 @@ impl Scene<'_> {
             .iter()
             .filter(|letter| letter.letter.error.timestamp >= self.before.taken_at)
             .collect();
-        let replayed = new.iter().filter(|letter| letter.is_replayed()).count();
+        let replayed: Vec<&str> = new
+            .iter()
+            .filter(|letter| letter.is_replayed())
+            .filter_map(|letter| letter.letter.headers.get("ce_id"))
+            .map(String::as_str)
+            .collect();
+        let accepted: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM bancaire.transactions
+             WHERE id = ANY($1) AND motif_rejet IS NULL",
+        )
+        .bind(&replayed)
+        .fetch_one(&self.pool)
+        .await?;
         let first = new.iter().map(|letter| letter.letter.error.timestamp).min();
         let behind: i64 = match first {
             Some(at) => {
@@ -274,10 +286,11 @@ impl Scene<'_> {
                 hint: "cargo xtask simulate --rate 20 --duration 5",
             },
             Finding {
-                what: "one was mended and sent again",
-                passed: replayed > 0,
-                found: format!("{replayed} replayed"),
-                hint: "cargo xtask dlq list, dlq show KEY, dlq replay KEY --event JSON",
+                what: "one was mended, sent again under its own id, and accepted",
+                passed: accepted > 0,
+                found: format!("{} sent again, {accepted} accepted", replayed.len()),
+                hint: "cargo xtask dlq show KEY; its event_id is the header ce_id, its account the \
+                       record key; open that account, then dlq replay KEY --event JSON",
             },
         ])
     }
