@@ -161,7 +161,9 @@ impl<'a> Run<'a> {
             return Ok(Outcome::Skipped(why.unwrap_or_else(usual)));
         }
         if part == Part::Prometheus {
-            return observability::checks::targets(&lab).await.map(Outcome::Passed);
+            return observability::checks::targets(&lab)
+                .await
+                .map(Outcome::Passed);
         }
         observability::health(part, &lab).await?;
         Ok(Outcome::Passed(format!("{name} answers")))
