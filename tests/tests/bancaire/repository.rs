@@ -258,10 +258,10 @@ async fn add_transaction_compte_not_found() {
 #[tokio::test]
 async fn the_ledger_refers_to_accounts_that_exist() {
     let pool = database().await;
-    let (account, unused, unknown) = (id(), id(), id());
+    let (account, unused, unknown, client) = (id(), id(), id(), id());
     let comptes = [
-        compte(&account, &id(), "0.00"),
-        compte(&unused, &id(), "0.00"),
+        compte(&account, &client, "0.00"),
+        compte(&unused, &client, "0.00"),
     ];
     create(&pool, &comptes).await.expect("they are stored");
     let is_refused = |outcome: sqlx::Result<()>| {
