@@ -13,7 +13,7 @@ pub struct Config {
     pub group: String,
     /// `BANCAIRE_PARKING_TIME_MS` (60000): how long an event waits for its account to be opened.
     pub parking_time: Duration,
-    /// `BANCAIRE_BATCH_MAX` (5000): records in one transaction at most.
+    /// `BANCAIRE_BATCH_MAX` (10000): records in one transaction at most.
     pub batch_max: usize,
 }
 
@@ -32,7 +32,7 @@ impl Config {
             "BANCAIRE_PARKING_TIME_MS",
             60_000,
         );
-        let batch_max = source.get("bancaire.batch_max", "BANCAIRE_BATCH_MAX", 5_000);
+        let batch_max = source.get("bancaire.batch_max", "BANCAIRE_BATCH_MAX", 10_000);
         if !(1..=50_000).contains(&batch_max) {
             source.problem(
                 "bancaire.batch_max",

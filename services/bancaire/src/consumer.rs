@@ -9,7 +9,7 @@
 //! not take them away. When the registry is away, only a partition whose next record needs a schema
 //! that is not known yet waits; the others go on.
 
-mod batch;
+pub mod batch;
 pub mod group;
 mod locate;
 mod unreadable;

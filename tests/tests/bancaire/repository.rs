@@ -253,6 +253,75 @@ async fn add_transaction_compte_not_found() {
     pool.close().await;
 }
 
+/// What a foreign key would do: of thousands of rows one with an unknown account is refused, an
+/// account of the ledger stays, and one that rows are being added for cannot go meanwhile.
+#[tokio::test]
+async fn the_ledger_refers_to_accounts_that_exist() {
+    let pool = database().await;
+    let (account, unused, unknown, client) = (id(), id(), id(), id());
+    let comptes = [
+        compte(&account, &client, "0.00"),
+        compte(&unused, &client, "0.00"),
+    ];
+    create(&pool, &comptes).await.expect("they are stored");
+    let is_refused = |outcome: sqlx::Result<()>| {
+        let Err(sqlx::Error::Database(error)) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(error.is_foreign_key_violation(), "{error:?}");
+    };
+    // Enough for a COPY.
+    let ids: Vec<String> = (0..1000).map(|_| id()).collect();
+    let mut rows: Vec<LedgerRow<'_>> = ids
+        .iter()
+        .zip(1..)
+        .map(|(event, rang)| depot(event, &account, rang))
+        .collect();
+    rows[500].compte_id = Some(&unknown);
+    is_refused(add(&pool, &rows).await);
+    rows[500].compte_id = Some(&account);
+    add(&pool, &rows).await.expect("they are stored");
+    let run = async |sql: &'static str, bind: &str| {
+        let done = sqlx::query(sql).bind(bind.to_owned()).execute(&pool).await;
+        done.map(drop)
+    };
+    let delete = "DELETE FROM bancaire.comptes WHERE id = $1";
+    is_refused(run(delete, &account).await);
+    is_refused(
+        run(
+            "UPDATE bancaire.comptes SET id = 'x' WHERE id = $1",
+            &account,
+        )
+        .await,
+    );
+    let sql = "UPDATE bancaire.transactions SET compte_id = 'x' WHERE id = $1";
+    is_refused(run(sql, &ids[0]).await);
+    let truncated = sqlx::query("TRUNCATE bancaire.comptes")
+        .execute(&pool)
+        .await;
+    is_refused(truncated.map(drop));
+
+    let event = id();
+    let mut adding = pool.begin().await.expect("it begins");
+    write::insert_ledger(&mut adding, &[depot(&event, &unused, 1)])
+        .await
+        .expect("the account is there");
+    let (removed, committed) = tokio::join!(run(delete, &unused), async {
+        // Until the other one waits for our lock.
+        tests::until_async("the removal waits", async || {
+            let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+                       AND datname = current_database()";
+            let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.ok()?;
+            (waiting > 0).then_some(())
+        })
+        .await;
+        adding.commit().await
+    });
+    committed.expect("it is stored");
+    is_refused(removed);
+    pool.close().await;
+}
+
 /// Plan: TestGetTransactions_WithLimit
 #[tokio::test]
 async fn get_transactions_with_limit() {

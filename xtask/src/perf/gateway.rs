@@ -18,8 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::findings::Goal;
 use super::machine::{CpuTicks, Machine};
-use super::registry::Goal;
 use crate::Context;
 use crate::process;
 use crate::state::LabState;

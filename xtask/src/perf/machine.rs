@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 /// The machine and the tree.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     pub cpu: String,
     pub cores: usize,
@@ -17,7 +17,7 @@ pub struct Machine {
     /// The commit, with `+` when the tree differs from it.
     pub commit: Option<String>,
     /// How the services were compiled.
-    pub build: &'static str,
+    pub build: String,
 }
 
 impl Machine {
@@ -44,8 +44,21 @@ impl Machine {
                 root,
             ),
             commit: commit(root),
-            build: "cargo's dev profile of this workspace: opt-level 1, dependencies 2",
+            build: "cargo's dev profile of this workspace: opt-level 1, dependencies 2".into(),
         }
+    }
+
+    pub fn text(&self) -> String {
+        format!(
+            "{}, {} cores, {} MB, {}, {}, {}, commit {}",
+            self.cpu,
+            self.cores,
+            self.memory_mb.unwrap_or_default(),
+            self.kernel,
+            self.file_system.as_deref().unwrap_or("unknown file system"),
+            self.build,
+            self.commit.as_deref().unwrap_or("unknown")
+        )
     }
 }
 

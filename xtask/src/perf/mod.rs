@@ -1,20 +1,41 @@
 //! Measurements, each against a baseline in the same run: machines are shared and noisy, so a
 //! figure by itself says little.
 //!
-//! One module per benchmark ([`sink`], [`registry`], [`gateway`], [`ui`]); [`machine`] is what they ran on, [`report`] what they found.
+//! One module per way of measuring: [`paced`] (latency, burst, knee), [`simulated`] (throughput,
+//! sustained), [`producer`], [`sink`], [`registry`], [`start`] (`up`). What they find has one form,
+//! [`findings`], and goes into one [`report`] of what was found on which [`machine`]: JSON, Markdown
+//! and a page ([`html`], [`svg`]); [`gateway`] and [`ui`] have reports of their own. Loops that are themselves measured stand in the crate `load`.
 
-pub mod deposits;
+pub mod findings;
 pub mod gateway;
+pub mod html;
+pub mod jobs;
+pub mod lab;
 pub mod machine;
+pub mod paced;
+pub mod producer;
 pub mod registry;
 pub mod report;
+pub mod sample;
+pub mod simulated;
 pub mod sink;
+pub mod sink_table;
+pub mod start;
+pub mod svg;
 pub mod ui;
 
-use serde::Serialize;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use chassis::kafka::admin::Inspector;
+use schemas::EventType;
+use serde::{Deserialize, Serialize};
+
+use crate::output::Step;
+use crate::state::LabState;
 
 /// The middle of some values and how far they lie apart.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
     pub min: f64,
@@ -34,6 +55,41 @@ impl Spread {
             values[middle]
         };
         Some(Self { median, min, max })
+    }
+}
+
+/// A sink that commits nothing for this long has stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until bancaire's stored offsets of a topic have reached its logs' ends.
+///
+/// # Errors
+/// When bancaire stops on the way.
+pub async fn settle(lab: &LabState, event_type: EventType, step: &Step) -> anyhow::Result<()> {
+    let pool = chassis::postgres::connect(&lab.postgres())?;
+    let inspector = Inspector::new(&lab.kafka())?;
+    let topic = event_type.topic();
+    let mut progress = (0, Instant::now());
+    loop {
+        // Asked each time: what bancaire itself publishes makes a log longer.
+        let watermarks = inspector.watermarks(&[topic]).await?;
+        let end: i64 = watermarks.values().map(|(_, high)| high).sum();
+        let sql = "SELECT coalesce(sum(next_offset), 0)::bigint FROM bancaire.flux
+                   WHERE topic = $1";
+        let next = sqlx::query_scalar(sql).bind(topic).fetch_one(&pool).await;
+        let next: i64 = next.context("failed to ask how far bancaire is")?;
+        if next >= end {
+            return Ok(());
+        }
+        if next != progress.0 {
+            progress = (next, Instant::now());
+        }
+        anyhow::ensure!(
+            progress.1.elapsed() < PATIENCE,
+            "bancaire has stopped at {next} of {end} records of {topic}"
+        );
+        step.tick(format_args!("bancaire reads {topic}: {} to go", end - next));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

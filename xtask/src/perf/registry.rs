@@ -7,20 +7,17 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chassis::registry::RegistryClient;
-use chrono::{DateTime, Utc};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Spread;
-use super::machine::{CpuTicks, Machine};
+use super::findings::{Benchmark, Bound, Figure, Ticking};
+use super::machine::CpuTicks;
 use crate::Context;
-use crate::junit::write_file;
 use crate::state::LabState;
 
 /// Each is free again long before its next request at the rates that matter.
@@ -40,6 +37,17 @@ pub struct RegistryOptions {
     pub registrations: u32,
 }
 
+impl RegistryOptions {
+    pub fn usual(quick: bool) -> Self {
+        Self {
+            rate: 2_000,
+            seconds: if quick { 2 } else { 10 },
+            rounds: if quick { 1 } else { 3 },
+            registrations: if quick { 200 } else { 1_000 },
+        }
+    }
+}
+
 /// Latencies of one round, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Round {
@@ -52,82 +60,12 @@ pub struct Round {
     pub steal_percent: f64,
 }
 
-/// What was found, with the goals beside it.
-#[derive(Debug, Serialize)]
-pub struct RegistryReport {
-    pub benchmark: &'static str,
-    pub at: DateTime<Utc>,
-    pub machine: Machine,
-    pub options: RegistryOptions,
-    pub rounds: Vec<Round>,
-    pub p99_ms: Spread,
-    pub registration_s: f64,
-    /// Resident memory at the end; `None` where it cannot be told.
-    pub rss_mb: Option<f64>,
-    pub goals: Vec<Goal>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Goal {
-    pub what: &'static str,
-    pub found: f64,
-    pub below: f64,
-}
-
-impl RegistryReport {
-    pub fn met(&self) -> bool {
-        self.goals.iter().all(|goal| goal.found < goal.below)
-    }
-
-    pub fn text(&self) -> String {
-        let RegistryOptions { rate, seconds, .. } = self.options;
-        let mut lines = vec![
-            format!("GET /schemas/ids/{{id}}, {rate}/s for {seconds} s a round, open loop"),
-            format!(
-                "{:>5} {:>9} {:>9} {:>9} {:>12} {:>12} {:>7}",
-                "ROUND", "P50 ms", "P99 ms", "MAX ms", "FLOOR P50", "FLOOR P99", "STEAL"
-            ),
-        ];
-        for (round, at) in self.rounds.iter().zip(1..) {
-            lines.push(format!(
-                "{at:>5} {:>9.3} {:>9.3} {:>9.3} {:>12.3} {:>12.3} {:>5.0} %",
-                round.p50_ms,
-                round.p99_ms,
-                round.max_ms,
-                round.floor_p50_ms,
-                round.floor_p99_ms,
-                round.steal_percent
-            ));
-        }
-        lines.push(String::new());
-        for Goal { what, found, below } in &self.goals {
-            let verdict = if found < below { "met" } else { "MISSED" };
-            lines.push(format!(
-                "{what:<42} {found:>8.2}  goal < {below}: {verdict}"
-            ));
-        }
-        lines.join("\n")
-    }
-
-    /// Writes it beside the others' reports and says where.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn write(&self, reports: &Path) -> anyhow::Result<PathBuf> {
-        let stamp = self.at.format("%Y%m%d-%H%M%S");
-        let dir = reports.join(format!("perf-registry-{stamp}"));
-        let json = serde_json::to_string_pretty(self).context("failed to write the report")?;
-        write_file(&dir.join("report.json"), &json)?;
-        write_file(&dir.join("report.txt"), &self.text())?;
-        Ok(dir)
-    }
-}
-
 /// Measures the registry of the lab of `ctx`, which is up.
 ///
 /// # Errors
 /// When it does not answer, or not as it should.
-pub async fn run(ctx: &Context, options: RegistryOptions) -> anyhow::Result<RegistryReport> {
+pub async fn run(ctx: &Context, options: RegistryOptions) -> anyhow::Result<Benchmark> {
+    let ticking = Ticking::start();
     let lab = ctx.lab()?;
     let step = ctx.out.step("registry", "registers schemas");
     let (ids, registration_s) = register(&lab.registry_url(), options.registrations).await?;
@@ -146,29 +84,37 @@ pub async fn run(ctx: &Context, options: RegistryOptions) -> anyhow::Result<Regi
         step.done(format_args!("p99 {:.3} ms", measured.p99_ms));
         rounds.push(measured);
     }
-    let p99_ms = Spread::of(rounds.iter().map(|round| round.p99_ms)).context("no round")?;
     let process = lab.components.iter().find(|part| part.name == "registry");
     let rss_mb = process.and_then(|process| rss_mb(process.pid));
-    let goal = |what, found, below| Goal { what, found, below };
-    let mut goals = vec![
-        goal(
-            "p99 of a schema by id, median of rounds, ms",
-            p99_ms.median,
-            2.0,
-        ),
-        goal("registration of all, s", registration_s, 10.0),
+    let figure = |name: &str, of: fn(&Round) -> f64| Figure::new(name, "ms", rounds.iter().map(of));
+    let mut figures = vec![
+        figure("p50 of a schema by id", |round| round.p50_ms)?,
+        figure("p99 of a schema by id", |round| round.p99_ms)?.goal(Bound::Below(2.0)),
+        figure("max of a schema by id", |round| round.max_ms)?,
+        figure("p99 of a server that does nothing", |round| {
+            round.floor_p99_ms
+        })?,
+        Figure::new("registration of all", "s", [registration_s])?.goal(Bound::Below(10.0)),
     ];
-    goals.extend(rss_mb.map(|rss| goal("resident memory, MB", rss, 40.0)));
-    Ok(RegistryReport {
-        benchmark: "registry",
-        at: Utc::now(),
-        machine: Machine::look(&ctx.root, &ctx.lab_dir),
-        options,
-        rounds,
-        p99_ms,
-        registration_s,
-        rss_mb,
-        goals,
+    let rss = Figure::new("resident memory", "MB", rss_mb);
+    figures.extend(rss.map(|figure| figure.goal(Bound::Below(40.0))));
+    let RegistryOptions { rate, seconds, .. } = options;
+    Ok(Benchmark {
+        name: "registry".into(),
+        title: "The registry".into(),
+        how: format!(
+            "GET /schemas/ids/{{id}}, {rate}/s for {seconds} s a round, open loop, after {} \
+             registrations one by one; in turn with a server that only sends the same bytes back.",
+            options.registrations
+        ),
+        figures,
+        plots: Vec::new(),
+        notes: Vec::new(),
+        table: None,
+        // No event passes here.
+        verified: None,
+        steal_percent: ticking.steal_percent(),
+        details: json!({ "options": options, "rounds": rounds }),
     })
 }
 

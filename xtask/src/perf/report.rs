@@ -1,185 +1,269 @@
-//! What a benchmark found: a table for people and JSON for programs, in a folder of its own.
+//! A report: what was measured, on what, in a folder of its own, as JSON, as a Markdown table and
+//! as one page that needs nothing else.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Spread;
+use super::findings::{Benchmark, number};
+use super::html;
 use super::machine::Machine;
-use super::sink::{SinkOptions, SinkRun};
+use crate::Context;
 use crate::junit::write_file;
+use crate::state::LabState;
 
-/// The sink against a COPY of the same rows.
-#[derive(Debug, Serialize)]
-pub struct SinkReport {
-    pub benchmark: &'static str,
+/// What measured and what was measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
     pub at: DateTime<Utc>,
+    /// Short runs, as CI makes them.
+    pub quick: bool,
     pub machine: Machine,
-    pub options: SinkOptions,
+    pub lab: Configuration,
+    pub benchmarks: Vec<Benchmark>,
+}
+
+/// The lab that was measured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Configuration {
+    pub backend: String,
+    /// The broker, and how many.
+    pub broker: String,
+    /// Part and image, where parts run in containers.
+    pub images: Vec<(String, String)>,
+    pub workers: u32,
     pub postgres: Vec<(String, String)>,
-    pub runs: Vec<SinkRun>,
-    pub summary: Summary,
-    /// What `verify` said afterwards: a fast wrong answer is a failure.
-    pub verified: bool,
-    pub verdict: String,
 }
 
-/// Median and spread over all runs.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    /// From the begin of the first transaction to its last commit.
-    pub sink_rows_per_s: Spread,
-    pub sink_from_start_rows_per_s: Spread,
-    pub copy_rows_per_s: Spread,
-    pub copy_fk_rows_per_s: Spread,
-    /// Of each run's sink and its own COPY.
-    pub ratio: Spread,
-    pub ratio_fk: Spread,
-}
-
-impl Summary {
-    /// `None` without runs.
-    pub fn of(runs: &[SinkRun]) -> Option<Self> {
-        let spread = |of: fn(&SinkRun) -> f64| Spread::of(runs.iter().map(of));
-        Some(Self {
-            sink_rows_per_s: spread(SinkRun::sink_rate)?,
-            sink_from_start_rows_per_s: spread(SinkRun::sink_rate_from_start)?,
-            copy_rows_per_s: spread(SinkRun::copy_rate)?,
-            copy_fk_rows_per_s: spread(SinkRun::copy_fk_rate)?,
-            ratio: spread(|run| run.sink_rate() / run.copy_rate())?,
-            ratio_fk: spread(|run| run.sink_rate() / run.copy_fk_rate())?,
+impl Configuration {
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn look(lab: &LabState) -> anyhow::Result<Self> {
+        let pool = chassis::postgres::connect(&lab.postgres())?;
+        let postgres = super::machine::postgres_settings(&pool)
+            .await
+            .context("failed to read PostgreSQL's settings")?;
+        let images = lab.images.iter();
+        Ok(Self {
+            backend: lab.backend.clone(),
+            broker: match lab.brokers {
+                1 => lab.broker.clone(),
+                brokers => format!("{}, {brokers} brokers", lab.broker),
+            },
+            images: images
+                .map(|(part, image)| (part.clone(), image.reference.clone()))
+                .collect(),
+            workers: lab.workers,
+            postgres,
         })
     }
+
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "backend {}, broker {}, {} worker(s) of bancaire",
+            self.backend, self.broker, self.workers
+        );
+        for (part, image) in &self.images {
+            text += &format!(", {part} from {image}");
+        }
+        for (name, value) in &self.postgres {
+            text += &format!(", {name} {value}");
+        }
+        text
+    }
 }
 
-impl SinkReport {
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        let _ = self.write_text(&mut out);
-        out
-    }
-
-    fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        let Self {
-            machine,
-            options,
-            summary,
-            ..
-        } = self;
-        writeln!(
-            out,
-            "Sink: {} deposits on {} accounts, {} runs of sink, COPY, COPY with the foreign key\n",
-            options.events, options.accounts, options.runs
-        )?;
-        writeln!(
-            out,
-            "{:>3} {:>10} {:>10} {:>10} {:>10} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9} {:>6}",
-            "RUN",
-            "SINK/s",
-            "+START/s",
-            "COPY/s",
-            "COPY+FK/s",
-            "RATIO",
-            "/FK",
-            "BATCHES",
-            "BANCAIRE",
-            "POSTGRES",
-            "KAFKA",
-            "STEAL"
-        )?;
-        for (i, run) in self.runs.iter().enumerate() {
-            let cores = |ms: Option<u64>| match ms {
-                Some(ms) => format!("{:.2} c", ms as f64 / run.sink_ms),
-                None => "-".into(),
-            };
-            writeln!(
-                out,
-                "{:>3} {:>10.0} {:>10.0} {:>10.0} {:>10.0} {:>6.2} {:>6.2} {:>7} {:>9} {:>9} {:>9} {:>4.0} %",
-                i + 1,
-                run.sink_rate(),
-                run.sink_rate_from_start(),
-                run.copy_rate(),
-                run.copy_fk_rate(),
-                run.sink_rate() / run.copy_rate(),
-                run.sink_rate() / run.copy_fk_rate(),
-                run.batches,
-                cores(run.cpu_ms.bancaire),
-                cores(run.cpu_ms.postgres),
-                cores(run.cpu_ms.kafka),
-                run.steal_percent
-            )?;
-        }
-        writeln!(out)?;
-        for (name, spread) in [
-            ("sink", summary.sink_rows_per_s),
-            (
-                "sink, from process start",
-                summary.sink_from_start_rows_per_s,
-            ),
-            ("COPY", summary.copy_rows_per_s),
-            ("COPY, foreign key", summary.copy_fk_rows_per_s),
-        ] {
-            let Spread { median, min, max } = spread;
-            writeln!(
-                out,
-                "{name:26} {median:>9.0} rows/s  ({min:.0} to {max:.0})"
-            )?;
-        }
-        for (name, spread) in [
-            ("sink / COPY", summary.ratio),
-            ("sink / COPY, foreign key", summary.ratio_fk),
-        ] {
-            let Spread { median, min, max } = spread;
-            writeln!(
-                out,
-                "{name:26} {median:>9.2}         ({min:.2} to {max:.2})"
-            )?;
-        }
-        writeln!(
-            out,
-            "\nThe sink's time is from the begin of its first transaction to its last commit; from\n\
-             process start it also counts starting, joining the group and the first fetch.\n\
-             COPY is one CSV COPY, as psql's \\copy sends it, of the same rows into a table made\n\
-             with LIKE … INCLUDING ALL, which has the same indexes but not the foreign key; the\n\
-             second one has that too. Every table holds as many rows as the others at each start.\n\
-             CPU is in cores, over the sink's time (bancaire's since its process start)."
-        )?;
-        let settings: Vec<String> = self
-            .postgres
+impl Report {
+    pub fn failures(&self) -> Vec<String> {
+        self.benchmarks
             .iter()
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect();
-        writeln!(
-            out,
-            "\n{}, {} cores, {} MB, {}, {}\n{}\nPostgreSQL: {}\nCommit {}",
-            machine.cpu,
-            machine.cores,
-            machine.memory_mb.unwrap_or_default(),
-            machine.kernel,
-            machine
-                .file_system
-                .as_deref()
-                .unwrap_or("unknown file system"),
-            machine.build,
-            settings.join(", "),
-            machine.commit.as_deref().unwrap_or("unknown")
-        )?;
-        writeln!(out, "\nverify: {}", self.verdict)
+            .flat_map(Benchmark::failures)
+            .collect()
     }
 
-    /// Writes `sink.json` and `sink.txt` into a folder named after the time; returns the folder.
+    pub fn missed(&self) -> Vec<String> {
+        self.benchmarks.iter().flat_map(Benchmark::missed).collect()
+    }
+
+    /// The table for a document, and what it was measured on.
+    pub fn markdown(&self) -> String {
+        let mut lines = vec![
+            "| benchmark | figure | median | spread | floor | goal | verdict |".to_owned(),
+            "|---|---|---|---|---|---|---|".to_owned(),
+        ];
+        lines.extend(self.benchmarks.iter().flat_map(Benchmark::rows));
+        lines.push(String::new());
+        lines.push(format!("{}; {}.", self.machine.text(), self.lab.text()));
+        let steals: Vec<String> = self
+            .benchmarks
+            .iter()
+            .map(|b| format!("{} {} %", b.name, number(b.steal_percent.round())))
+            .collect();
+        lines.push(format!("CPU steal: {}.", steals.join(", ")));
+        for benchmark in &self.benchmarks {
+            if let Some(verified) = &benchmark.verified {
+                lines.push(format!(
+                    "verify after {}: {}",
+                    benchmark.name, verified.summary
+                ));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// Writes `report.json`, `report.md` and `report.html` into a folder named after the time;
+    /// returns the folder.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn write(&self, reports: &Path) -> anyhow::Result<PathBuf> {
-        let dir = reports
-            .join("perf")
-            .join(self.at.format("%Y%m%dT%H%M%SZ").to_string());
-        write_file(&dir.join("sink.json"), &serde_json::to_string_pretty(self)?)?;
-        write_file(&dir.join("sink.txt"), &self.text())?;
+    pub fn write(&self, ctx: &Context) -> anyhow::Result<PathBuf> {
+        let dir = root(ctx).join(self.at.format("%Y%m%dT%H%M%SZ").to_string());
+        write_file(
+            &dir.join("report.json"),
+            &serde_json::to_string_pretty(self)?,
+        )?;
+        write_file(&dir.join("report.md"), &self.markdown())?;
+        write_file(&dir.join("report.html"), &html::page(self))?;
         Ok(dir)
+    }
+
+    /// Reads a report: its folder, its `report.json`, or the name of a folder among the reports.
+    ///
+    /// # Errors
+    /// When there is none, or it is not one.
+    pub fn read(ctx: &Context, name: &str) -> anyhow::Result<(PathBuf, Self)> {
+        let given = [PathBuf::from(name), root(ctx).join(name)];
+        let file = given.iter().map(|path| match path.extension() {
+            Some(extension) if extension == "json" => path.clone(),
+            _ => path.join("report.json"),
+        });
+        let mut file = file.filter(|path| path.is_file());
+        let path = file.next().with_context(|| {
+            format!("there is no report {name}; `cargo xtask perf report` names the last one")
+        })?;
+        let failed = || format!("failed to read {}", path.display());
+        let text = std::fs::read_to_string(&path).with_context(failed)?;
+        let report = serde_json::from_str(&text).with_context(failed)?;
+        Ok((path, report))
+    }
+
+    /// The newest report's folder.
+    ///
+    /// # Errors
+    /// When nothing was measured here.
+    pub fn last(ctx: &Context) -> anyhow::Result<PathBuf> {
+        let entries = std::fs::read_dir(root(ctx)).into_iter().flatten().flatten();
+        let folders = entries.map(|entry| entry.path());
+        folders
+            .filter(|path| path.join("report.html").is_file())
+            .max()
+            .context("nothing was measured here yet; `cargo xtask perf all` does")
+    }
+}
+
+fn root(ctx: &Context) -> PathBuf {
+    ctx.reports_dir().join("perf")
+}
+
+/// Two reports side by side, as a Markdown table: the figures that both have.
+pub fn compare(a: &Report, b: &Report) -> String {
+    let name = |report: &Report| {
+        let commit = report.machine.commit.as_deref().unwrap_or("unknown");
+        format!("{} ({commit})", report.at.format("%Y-%m-%d %H:%M"))
+    };
+    let mut lines = vec![
+        format!(
+            "| benchmark | figure | A: {} | B: {} | B / A |",
+            name(a),
+            name(b)
+        ),
+        "|---|---|---|---|---|".to_owned(),
+    ];
+    for before in &a.benchmarks {
+        let Some(after) = b.benchmarks.iter().find(|found| found.name == before.name) else {
+            continue;
+        };
+        for figure in &before.figures {
+            let Some(other) = after.figure(&figure.name) else {
+                continue;
+            };
+            let show = |value: f64| format!("{} {}", number(value), figure.unit);
+            let (old, new) = (figure.value.median, other.value.median);
+            let ratio = if old == 0.0 {
+                "-".to_owned()
+            } else {
+                format!("{:.2}", new / old)
+            };
+            // Overlapping spreads: the difference may be nothing.
+            let apart = figure.value.max < other.value.min || other.value.max < figure.value.min;
+            lines.push(format!(
+                "| {} | {} | {} | {} | {ratio}{} |",
+                before.name,
+                figure.name,
+                show(old).trim_end(),
+                show(new).trim_end(),
+                if apart { "" } else { " (spreads overlap)" }
+            ));
+        }
+    }
+    for (of, mine, other) in [("A", a, b), ("B", b, a)] {
+        if mine.machine.cpu != other.machine.cpu || mine.machine.cores != other.machine.cores {
+            lines.push(format!("\n{of} was measured on {}", mine.machine.text()));
+        }
+        if mine.quick != other.quick && mine.quick {
+            lines.push(format!("\n{of} was measured quickly"));
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::perf::findings::tests::sample;
+
+    pub(in crate::perf) fn report(p99: f64) -> Report {
+        Report {
+            at: Utc::now(),
+            quick: false,
+            machine: Machine {
+                cpu: "a <processor>".into(),
+                cores: 2,
+                memory_mb: Some(8000),
+                kernel: "Linux 6".into(),
+                file_system: Some("ext4".into()),
+                commit: Some("abc".into()),
+                build: "dev".into(),
+            },
+            lab: Configuration {
+                backend: "embedded".into(),
+                broker: "kafka".into(),
+                images: Vec::new(),
+                workers: 1,
+                postgres: vec![("fsync".into(), "on".into())],
+            },
+            benchmarks: vec![sample(p99)],
+        }
+    }
+
+    #[test]
+    fn two_reports_stand_side_by_side() {
+        let text = compare(&report(10.0), &report(20.0));
+        assert!(
+            text.contains("| latency | p99 | 11 ms | 21 ms | 1.91 |"),
+            "{text}"
+        );
+        let text = compare(&report(10.0), &report(11.0));
+        assert!(text.contains("(spreads overlap)"), "{text}");
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let text = serde_json::to_string(&report(3.0)).unwrap();
+        let again: Report = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.markdown(), report(3.0).markdown());
+        assert!(again.markdown().contains("fsync on"));
     }
 }

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::findings::Goal;
 use super::machine::{CpuTicks, Machine};
-use super::registry::Goal;
 use crate::Context;
 use crate::{npm, page};
 

@@ -99,14 +99,17 @@ fn suite(artifact: &Artifact) -> Option<Suite> {
     let target = &artifact.target.name;
     let kind = artifact.target.kind.first()?.as_str();
     let (name, group) = match kind {
-        "test" if package == "tests" && target == "e2e" => {
+        "test" if package == "tests" && matches!(target.as_str(), "e2e" | "performance") => {
             (format!("{package}/{target}"), Group::E2e)
         }
         "test" => (format!("{package}/{target}"), Group::Integration),
         "bin" => (format!("{package} (bin {target})"), Group::Unit),
         _ => (format!("{package} (lib)"), Group::Unit),
     };
-    let threads = if kind == "test" && LAB_PER_TEST.contains(&target.as_str()) {
+    let threads = if kind == "test" && target == "performance" {
+        // What runs at the same time would be measured too.
+        "--test-threads=1".into()
+    } else if kind == "test" && LAB_PER_TEST.contains(&target.as_str()) {
         format!("--test-threads={}", cores().min(LABS_AT_ONCE))
     } else {
         format!("--test-threads={}", cores())

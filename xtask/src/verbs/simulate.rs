@@ -92,6 +92,17 @@ pub async fn status(lab: &LabState) -> anyhow::Result<Status> {
     call(lab, Method::GET, "status", None).await
 }
 
+/// Starts a simulation of the default scenario; its id.
+///
+/// # Errors
+/// When neither the gateway nor the simulator answers, or another one runs.
+pub async fn begin(lab: &LabState, rate: f64, seconds: u64) -> anyhow::Result<String> {
+    let body = json!({ "scenario": "default", "rate": number(rate), "duration": seconds });
+    let started: Value = call(lab, Method::POST, "start", Some(body)).await?;
+    let id = started["simulation_id"].as_str();
+    id.map(str::to_owned).context("the simulation has no id")
+}
+
 pub async fn run(ctx: &Context, args: &SimulateArgs) -> anyhow::Result<()> {
     let lab = ctx.lab()?;
     match args.verb {

@@ -106,7 +106,13 @@ impl CopyBuffer {
         self
     }
 
-    /// The whole stream, to be sent as COPY data.
+    /// The stream so far, to be sent as COPY data; goes on after it.
+    pub fn take(&mut self) -> Vec<u8> {
+        let next = Vec::with_capacity(self.bytes.capacity());
+        std::mem::replace(&mut self.bytes, next)
+    }
+
+    /// The end of the stream, with what was not taken yet.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
         self.bytes
@@ -149,6 +155,19 @@ mod tests {
         assert_eq!(money("-12.30"), [2, 0, 0x4000, 2, 12, 3000]);
         let largest = [5, 3, 0, 2, 9999, 9999, 9999, 9999, 9900];
         assert_eq!(money("9999999999999999.99"), largest);
+    }
+
+    #[test]
+    fn pieces_make_the_same_stream() {
+        let mut whole = CopyBuffer::new(1, 2);
+        whole.row().int4(1).row().int4(2);
+        let mut pieces = CopyBuffer::new(1, 1);
+        pieces.row().int4(1);
+        let mut sent = pieces.take();
+        pieces.row().int4(2);
+        sent.extend(pieces.take());
+        sent.extend(pieces.finish());
+        assert_eq!(sent, whole.finish());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub async fn comptes(
     conn: &mut PgConnection,
     ids: &[&str],
 ) -> Result<Vec<(String, Etat)>, LoadError> {
-    // NO KEY: the ledger's foreign key must not wait for us, and the id never changes.
+    // NO KEY: the ledger's reference must not wait for us, and the id never changes.
     let rows: Vec<(String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT id, (solde * 100)::bigint, statut, devise, rang FROM bancaire.comptes
          WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",

@@ -17,6 +17,10 @@ pub const MIGRATIONS: &[(&str, &str)] = &[
         "create_flux",
         include_str!("../../migrations/002_create_flux.sql"),
     ),
+    (
+        "check_comptes_by_statement",
+        include_str!("../../migrations/003_check_comptes_by_statement.sql"),
+    ),
 ];
 
 /// Hundredths of a unit: how balances travel between PostgreSQL and the fold. A `bigint` is

@@ -13,6 +13,10 @@ use crate::outbox::OutboxRow;
 
 /// Below this many rows one statement with arrays is quicker than a COPY with its two round trips.
 const COPY_FROM_ROWS: usize = 500;
+/// So many rows of a COPY are sent at once, about 100 kB.
+const COPY_PIECE: usize = 500;
+/// Those that are written; `created_at` has its default.
+pub const LEDGER_COLUMNS: i16 = 13;
 
 /// Stores everything of an outcome except its flows, which [`super::flux::advance`] moves.
 pub async fn outcome(
@@ -145,11 +149,11 @@ async fn unnest_ledger(conn: &mut PgConnection, rows: &[LedgerRow<'_>]) -> sqlx:
     Ok(())
 }
 
-async fn copy_ledger(conn: &mut PgConnection, rows: &[LedgerRow<'_>]) -> sqlx::Result<()> {
-    let mut buffer = CopyBuffer::new(13, rows.len());
+/// Rows of PostgreSQL's COPY format, added to a stream.
+pub fn encode_ledger(stream: &mut CopyBuffer, rows: &[LedgerRow<'_>]) {
     for row in rows {
         let (motif, solde_apres, rang) = verdict(row);
-        buffer
+        stream
             .row()
             .text(row.event_id)
             .optional_text(row.compte_id)
@@ -165,6 +169,9 @@ async fn copy_ledger(conn: &mut PgConnection, rows: &[LedgerRow<'_>]) -> sqlx::R
             .int8(row.empreinte)
             .timestamptz(row.evenement_le);
     }
+}
+
+async fn copy_ledger(conn: &mut PgConnection, rows: &[LedgerRow<'_>]) -> sqlx::Result<()> {
     let mut copy = conn
         .copy_in_raw(
             "COPY bancaire.transactions (id, compte_id, type, montant, reference, motif_rejet, \
@@ -172,7 +179,13 @@ async fn copy_ledger(conn: &mut PgConnection, rows: &[LedgerRow<'_>]) -> sqlx::R
              FROM STDIN WITH (FORMAT binary)",
         )
         .await?;
-    copy.send(buffer.finish()).await?;
+    let mut stream = CopyBuffer::new(LEDGER_COLUMNS, COPY_PIECE);
+    // In pieces: PostgreSQL writes one while we encode the next.
+    for piece in rows.chunks(COPY_PIECE) {
+        encode_ledger(&mut stream, piece);
+        copy.send(stream.take()).await?;
+    }
+    copy.send(stream.finish()).await?;
     copy.finish().await?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use decoder::{Decoded, EventDecoder};
 pub use headers::{event_headers, event_headers_in};
-pub use producer::{Delivered, EventProducer, ProduceError, RawRecord};
+pub use producer::{Delivered, EventProducer, ProduceError, RawRecord, producer_config};
 use rdkafka::ClientConfig;
 use tokio_util::sync::CancellationToken;
 

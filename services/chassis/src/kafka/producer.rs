@@ -5,13 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
 };
+use rdkafka::{ClientConfig, ClientContext};
 use schemas::{DLQ_MESSAGE_MAX_BYTES, Event, wire};
 use tokio::sync::oneshot;
 
@@ -128,6 +128,27 @@ impl ProducerContext for Acks {
     }
 }
 
+/// The settings of every producer of the lab.
+pub fn producer_config(config: &KafkaConfig, client_id: &str) -> ClientConfig {
+    let mut client = super::client_config(config, client_id);
+    client
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // The same partition for a key as Java's default partitioner.
+        .set("partitioner", "murmur2_random")
+        // Long enough to batch under load, short against every latency target.
+        .set("linger.ms", "2")
+        .set("batch.num.messages", "10000")
+        // What a topic takes is the broker's to say; dead letters are the largest.
+        .set("message.max.bytes", DLQ_MESSAGE_MAX_BYTES.to_string())
+        // Bounds what can wait for an absent broker; beyond it callers get QueueFull.
+        .set("queue.buffering.max.messages", "100000")
+        .set("queue.buffering.max.kbytes", "65536")
+        // An outage shorter than this loses nothing and fails nothing.
+        .set("message.timeout.ms", "120000");
+    client
+}
+
 /// Cheap to clone; clones share one connection and one queue.
 #[derive(Clone)]
 pub struct EventProducer {
@@ -146,22 +167,7 @@ impl EventProducer {
                 "bootstrap.servers is empty".into(),
             )));
         }
-        let mut client = super::client_config(config, service);
-        client
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            // The same partition for a key as Java's default partitioner.
-            .set("partitioner", "murmur2_random")
-            // Long enough to batch under load, short against every latency target.
-            .set("linger.ms", "2")
-            .set("batch.num.messages", "10000")
-            // What a topic takes is the broker's to say; dead letters are the largest.
-            .set("message.max.bytes", DLQ_MESSAGE_MAX_BYTES.to_string())
-            // Bounds what can wait for an absent broker; beyond it callers get QueueFull.
-            .set("queue.buffering.max.messages", "100000")
-            .set("queue.buffering.max.kbytes", "65536")
-            // An outage shorter than this loses nothing and fails nothing.
-            .set("message.timeout.ms", "120000");
+        let client = producer_config(config, service);
         let inner = ThreadedProducer::from_config_and_context(&client, Acks { service })
             .map_err(ProduceError::Config)?;
         Ok(Self {

@@ -14,9 +14,9 @@ use super::{Order, Orders, Phase, Simulation, lock};
 use crate::generator::{Generator, Item};
 use crate::publish::{Outlet, Refused};
 
-/// Records without an answer at most. At 50,000 per second this is 0.4 s of the broker's time;
-/// it takes about 20 MB.
-pub(super) const IN_FLIGHT_MAX: u64 = 20_000;
+/// Records without an answer at most. At 50,000 per second this is a second of the broker's time, which
+/// a busy machine needs; it takes about 50 MB, once a broker is that far behind.
+pub(super) const IN_FLIGHT_MAX: u64 = 50_000;
 /// Records drawn before the orders are looked at again.
 const BURST: u32 = 500;
 /// Below this the loop would wake more often than it is worth: what is due meanwhile goes together.

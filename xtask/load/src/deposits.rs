@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use chassis::config::KafkaConfig;
 use chassis::kafka::{EventProducer, ProduceError};
 use chassis::registry::{RegistryClient, SchemaIds};
 use chrono::{SubsecRound, Utc};
@@ -12,9 +13,6 @@ use rust_decimal::Decimal;
 use schemas::{Canal, CompteOuvert, DepotEffectue, Event, TypeCompte};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use crate::output::Step;
-use crate::state::LabState;
 
 /// A broker that acknowledges nothing for this long has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,9 +27,13 @@ pub struct Depositor {
 impl Depositor {
     /// # Errors
     /// When the registry does not give the schemas' ids.
-    pub async fn new(lab: &LabState, accounts: usize) -> anyhow::Result<Self> {
-        let producer = EventProducer::new(&lab.kafka(), "perf")?;
-        let registry = RegistryClient::new(&lab.registry_url());
+    pub async fn new(
+        kafka: &KafkaConfig,
+        registry_url: &str,
+        accounts: usize,
+    ) -> anyhow::Result<Self> {
+        let producer = EventProducer::new(kafka, "perf")?;
+        let registry = RegistryClient::new(registry_url);
         let ids = registry.wait_ids(&CancellationToken::new()).await?;
         Ok(Self {
             producer,
@@ -44,7 +46,7 @@ impl Depositor {
     ///
     /// # Errors
     /// When the broker does not acknowledge every event.
-    pub async fn open(&self, step: &Step) -> anyhow::Result<()> {
+    pub async fn open(&self) -> anyhow::Result<()> {
         let ouvertures = self.accounts.iter().map(|compte_id| {
             Event::CompteOuvert(CompteOuvert {
                 event_id: Uuid::new_v4().to_string(),
@@ -57,36 +59,52 @@ impl Depositor {
                 metadata: None,
             })
         });
-        self.publish(ouvertures, step).await.map(drop)
+        self.publish(ouvertures, |_| {}).await.map(drop)
     }
 
-    /// Publishes `count` deposits, spread over the accounts; returns how long that took.
+    /// Publishes `count` deposits, spread over the accounts, and says now and then how many it has
+    /// published; returns how long that took.
     ///
     /// # Errors
     /// When the broker does not acknowledge every event.
-    pub async fn deposit(&self, count: usize, step: &Step) -> anyhow::Result<Duration> {
-        let depots = (0..count).map(|i| {
-            let event_id = Uuid::new_v4();
-            // Any account for any deposit: the id's own randomness chooses.
-            let account = event_id.as_u128() % self.accounts.len() as u128;
-            Event::DepotEffectue(DepotEffectue {
-                event_id: event_id.to_string(),
-                timestamp: Utc::now().trunc_subsecs(3),
-                compte_id: self.accounts[account as usize].clone(),
-                montant: Decimal::new((event_id.as_u128() % 1_000_000) as i64 + 1, 2),
-                devise: "EUR".into(),
-                reference: format!("DEP-{i:08}"),
-                canal: Canal::Virement,
-                metadata: None,
-            })
-        });
-        self.publish(depots, step).await
+    pub async fn deposit(
+        &self,
+        count: usize,
+        progress: impl FnMut(u64),
+    ) -> anyhow::Result<Duration> {
+        self.publish((0..count).map(|i| self.depot(i)), progress)
+            .await
+    }
+
+    /// A deposit that is new, on any of the accounts.
+    pub(crate) fn depot(&self, number: usize) -> Event {
+        let event_id = Uuid::new_v4();
+        // The id's own randomness chooses.
+        let account = event_id.as_u128() % self.accounts.len() as u128;
+        Event::DepotEffectue(DepotEffectue {
+            event_id: event_id.to_string(),
+            timestamp: Utc::now().trunc_subsecs(3),
+            compte_id: self.accounts[account as usize].clone(),
+            montant: Decimal::new((event_id.as_u128() % 1_000_000) as i64 + 1, 2),
+            devise: "EUR".into(),
+            reference: format!("DEP-{number:08}"),
+            canal: Canal::Virement,
+            metadata: None,
+        })
+    }
+
+    pub(crate) fn ids(&self) -> SchemaIds {
+        self.ids
+    }
+
+    pub(crate) fn producer(&self) -> &EventProducer {
+        &self.producer
     }
 
     async fn publish(
         &self,
         events: impl Iterator<Item = Event>,
-        step: &Step,
+        mut progress: impl FnMut(u64),
     ) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let acknowledged = Arc::new(AtomicU64::new(0));
@@ -113,7 +131,7 @@ impl Depositor {
             }
             sent += 1;
             if sent.is_multiple_of(10_000) {
-                step.tick(format_args!("publishes: {sent} events"));
+                progress(sent);
                 tokio::task::yield_now().await;
             }
         }
