@@ -139,6 +139,8 @@ fn a_daemon_that_stops_takes_its_containers_with_it_and_the_next_run_mends() {
     ] {
         assert_eq!(daemon.ask(what), "", "{what:?}");
     }
+    // Before the lab, whose folder it keeps its own in.
+    drop(daemon);
 }
 
 /// A file system of a few megabytes for the daemon's data.
@@ -182,7 +184,7 @@ fn a_full_disk_is_named_and_nothing_is_left_of_what_did_not_fit() {
     images(&lab, &ours, None, &["save", file]).success();
     drop(large);
 
-    let _disk = SmallDisk::new(dir.join("data"));
+    let disk = SmallDisk::new(dir.join("data"));
     let daemon = OwnDaemon::start(&dir);
     let lab = lab.env("DOCKER_HOST", daemon.host());
     let refused = images(&lab, &ours, None, &["load", file]);
@@ -192,4 +194,6 @@ fn a_full_disk_is_named_and_nothing_is_left_of_what_did_not_fit() {
         refused.text()
     );
     assert_eq!(daemon.ask(&["images", "--all", "--quiet"]), "");
+    drop(daemon);
+    drop(disk);
 }
