@@ -121,7 +121,7 @@ pub async fn run(ctx: &Context, args: &SimulateArgs) -> anyhow::Result<()> {
 
 async fn start(ctx: &Context, lab: &LabState, args: &SimulateArgs) -> anyhow::Result<()> {
     if args.detach {
-        let started = begin(lab, args).await?;
+        let started = begin_as_asked(lab, args).await?;
         if ctx.json {
             return ctx.print_json(&started);
         }
@@ -149,7 +149,7 @@ pub async fn to_end(
     step: &Step,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Status> {
-    let started = begin(lab, args).await?;
+    let started = begin_as_asked(lab, args).await?;
     let id = started["simulation_id"].as_str().unwrap_or_default();
     tokio::select! {
         ended = wait(lab, id, args, step) => ended,
@@ -161,7 +161,7 @@ pub async fn to_end(
     }
 }
 
-async fn begin(lab: &LabState, args: &SimulateArgs) -> anyhow::Result<Value> {
+async fn begin_as_asked(lab: &LabState, args: &SimulateArgs) -> anyhow::Result<Value> {
     let mut body = json!({
         "scenario": args.scenario,
         "rate": number(args.rate),
