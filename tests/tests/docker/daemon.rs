@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::images::{NOWHERE, Tiny, catalogue, images};
 use crate::support::{changed_catalogue, docker, lab, part};
@@ -12,15 +13,33 @@ const POSTGRES: &str = "edalab/postgres:16.15";
 struct OwnDaemon {
     dir: PathBuf,
     process: Option<Child>,
+    /// A daemon without a bridge of its own would remove that of the shared one.
+    bridge: String,
+}
+
+/// Runs `ip`.
+#[track_caller]
+fn ip(args: &[&str]) {
+    let done = Command::new("ip").args(args).output();
+    let done = done.expect("ip is there");
+    assert!(done.status.success(), "ip {args:?}: {done:?}");
 }
 
 impl OwnDaemon {
     /// With all that it keeps below `dir`. It leaves the host's firewall and routes alone.
     fn start(dir: &Path) -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(255);
+        let number = NEXT.fetch_sub(1, Ordering::Relaxed);
+        let bridge = format!("edl{}-{number}", std::process::id());
+        ip(&["link", "add", &bridge, "type", "bridge"]);
         let mut daemon = Self {
             dir: dir.to_owned(),
             process: None,
+            bridge,
         };
+        let address = format!("10.213.{number}.1/24");
+        ip(&["addr", "add", &address, "dev", &daemon.bridge]);
+        ip(&["link", "set", &daemon.bridge, "up"]);
         daemon.start_again();
         daemon
     }
@@ -31,9 +50,10 @@ impl OwnDaemon {
         let process = Command::new("dockerd")
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host", &self.host()])
-            .args(["--bridge=none", "--iptables=false", "--ip-forward=false"])
+            .args(["--bridge", &self.bridge])
+            .args(["--iptables=false", "--ip-forward=false"])
             .args(["--ip-masq=false", "--ip6tables=false"])
-            .args(["--default-address-pool", "base=10.213.0.0/16,size=24"])
+            .args(["--default-address-pool", "base=10.213.0.0/17,size=24"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -73,6 +93,9 @@ impl OwnDaemon {
 impl Drop for OwnDaemon {
     fn drop(&mut self) {
         self.stop();
+        let _ = Command::new("ip")
+            .args(["link", "delete", &self.bridge])
+            .status();
     }
 }
 

@@ -38,7 +38,7 @@ async fn files(ctx: &Context) -> anyhow::Result<String> {
     Ok(format!("{} queries in dashboards and rules", queries.len()))
 }
 
-/// Every target of Prometheus is up.
+/// Every target of Prometheus is up; a service that was not started is none.
 ///
 /// # Errors
 /// Naming those that are not, and why.
@@ -47,11 +47,21 @@ pub async fn targets(lab: &LabState) -> anyhow::Result<String> {
         "{}/api/v1/targets?state=active",
         lab.url(Part::Prometheus.name())
     );
+    let idle: Vec<&str> = Part::ALL
+        .into_iter()
+        .filter(|part| part.is_service() && lab.component(part.name()).is_none())
+        .map(Part::name)
+        .collect();
     let began = Instant::now();
     loop {
         let answer = get(&url).await?;
         let targets = answer["data"]["activeTargets"].as_array().cloned();
-        let targets = targets.context("Prometheus names no targets")?;
+        let mut targets = targets.context("Prometheus names no targets")?;
+        targets.retain(|target| {
+            target["labels"]["job"]
+                .as_str()
+                .is_none_or(|job| !idle.contains(&job))
+        });
         let down: Vec<String> = targets
             .iter()
             .filter(|target| target["health"] != "up")
@@ -63,7 +73,11 @@ pub async fn targets(lab: &LabState) -> anyhow::Result<String> {
             })
             .collect();
         if down.is_empty() && !targets.is_empty() {
-            return Ok(format!("all {} are up", targets.len()));
+            let rest = match idle.as_slice() {
+                [] => String::new(),
+                idle => format!("; not started: {}", idle.join(", ")),
+            };
+            return Ok(format!("all {} are up{rest}", targets.len()));
         }
         anyhow::ensure!(
             began.elapsed() < PATIENCE,
