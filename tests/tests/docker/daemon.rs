@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::images::{NOWHERE, Tiny, catalogue, images};
 use crate::support::{changed_catalogue, docker, lab, part};
@@ -10,36 +9,36 @@ use tests::{Lab, until};
 
 const POSTGRES: &str = "edalab/postgres:16.15";
 
+/// Runs `body` and what it starts in a network of their own: a second daemon would take the first
+/// one's bridge away when it starts.
+fn in_its_own_network(body: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
+            let up = Command::new("ip")
+                .args(["link", "set", "lo", "up"])
+                .status();
+            assert!(up.expect("ip is there").success());
+            body();
+        });
+        if let Err(panic) = done.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
 struct OwnDaemon {
     dir: PathBuf,
     process: Option<Child>,
-    /// A daemon without a bridge of its own would remove that of the shared one.
-    bridge: String,
-}
-
-/// Runs `ip`.
-#[track_caller]
-fn ip(args: &[&str]) {
-    let done = Command::new("ip").args(args).output();
-    let done = done.expect("ip is there");
-    assert!(done.status.success(), "ip {args:?}: {done:?}");
 }
 
 impl OwnDaemon {
-    /// With all that it keeps below `dir`. It leaves the host's firewall and routes alone.
+    /// With all that it keeps below `dir`.
     fn start(dir: &Path) -> Self {
-        static NEXT: AtomicU8 = AtomicU8::new(255);
-        let number = NEXT.fetch_sub(1, Ordering::Relaxed);
-        let bridge = format!("edl{}-{number}", std::process::id());
-        ip(&["link", "add", &bridge, "type", "bridge"]);
         let mut daemon = Self {
             dir: dir.to_owned(),
             process: None,
-            bridge,
         };
-        let address = format!("10.213.{number}.1/24");
-        ip(&["addr", "add", &address, "dev", &daemon.bridge]);
-        ip(&["link", "set", &daemon.bridge, "up"]);
         daemon.start_again();
         daemon
     }
@@ -50,10 +49,7 @@ impl OwnDaemon {
         let process = Command::new("dockerd")
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host", &self.host()])
-            .args(["--bridge", &self.bridge])
-            .args(["--iptables=false", "--ip-forward=false"])
-            .args(["--ip-masq=false", "--ip6tables=false"])
-            .args(["--default-address-pool", "base=10.213.0.0/17,size=24"])
+            .args(["--iptables=false", "--ip6tables=false"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -93,15 +89,16 @@ impl OwnDaemon {
 impl Drop for OwnDaemon {
     fn drop(&mut self) {
         self.stop();
-        let _ = Command::new("ip")
-            .args(["link", "delete", &self.bridge])
-            .status();
     }
 }
 
 #[test]
 #[ignore = "needs docker"]
 fn a_daemon_that_stops_takes_its_containers_with_it_and_the_next_run_mends() {
+    in_its_own_network(a_daemon_that_stops_takes_its_containers_with_it);
+}
+
+fn a_daemon_that_stops_takes_its_containers_with_it() {
     let lab = lab("docker-own");
     let mut daemon = OwnDaemon::start(lab.dir());
     let brought = Command::new("sh")
@@ -190,6 +187,10 @@ impl Drop for SmallDisk {
 #[test]
 #[ignore = "needs docker"]
 fn a_full_disk_is_named_and_nothing_is_left_of_what_did_not_fit() {
+    in_its_own_network(a_full_disk_is_named);
+}
+
+fn a_full_disk_is_named() {
     let lab = Lab::prepare("docker-full").on("docker");
     let dir = lab.dir().to_owned();
     let tag = format!("edalab-test/large-{}:1", std::process::id());
