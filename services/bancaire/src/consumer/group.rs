@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chassis::config::KafkaConfig;
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 use schemas::EventType;
 
 /// How long leaving may take; without it the others notice after the session timeout.
@@ -77,15 +77,11 @@ impl ConsumerContext for Membership {
     ) {
         let result = if decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.note(Change::Assigned(named(partitions)));
-            // Accepted at once, so that the group is not held up, but not read from: where to
-            // begin stands in PostgreSQL, and that may take a while to answer. The offset is a
-            // number on purpose: librdkafka asks the broker where the log ends for `End`, and where
-            // a new partition has no leader yet it goes on asking after the real assignment, which
-            // then was never read.
-            partitions
-                .set_all_offsets(Offset::Offset(0))
-                .and_then(|()| consumer.assign(partitions))
-                .and_then(|()| consumer.pause(partitions))
+            // Accepted at once, so that the group is not held up, but nothing is read yet: where to
+            // begin stands in PostgreSQL, and that may take a while to answer. No partition is
+            // given to librdkafka before: one that it was given, and that was paused and given
+            // again while its new leader was still unknown, was sometimes never read.
+            consumer.assign(&TopicPartitionList::new())
         } else {
             self.note(Change::Revoked);
             consumer.unassign()
