@@ -269,11 +269,6 @@ impl EventProducer {
         .unwrap_or(false)
     }
 
-    /// Records queued or in flight now.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
-    }
-
     fn record(&self, ids: &SchemaIds, event: &Event) -> RawRecord {
         RawRecord {
             topic: event.event_type().topic().to_owned(),
