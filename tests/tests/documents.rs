@@ -15,13 +15,17 @@ fn every_link_leads_somewhere() {
 }
 
 /// What is read first is there in both languages. Pages for people who change the code are in English alone; a page that is new may be for a while.
-const IN_BOTH: [&str; 8] = [
+const IN_BOTH: [&str; 12] = [
     "README.md",
     "docs/ARCHITECTURE.md",
+    "docs/backends.md",
     "docs/life-of-an-event.md",
     "docs/nix.md",
+    "docs/observability.md",
     "docs/patterns/01-pub-sub.md",
+    "docs/performance.md",
     "docs/registry.md",
+    "docs/reliability.md",
     "docs/scale.md",
     "docs/validate-mvp.md",
 ];
