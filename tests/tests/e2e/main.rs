@@ -10,5 +10,6 @@ mod kill;
 mod light;
 mod mvp;
 mod poison;
+mod validate;
 mod verbs;
 mod walk;
