@@ -1,6 +1,8 @@
 //! The documents hold together: every relative link leads somewhere, the French pages follow the
 //! English ones, and the steps of the exercises are the same in both languages.
 
+mod reference;
+
 use std::path::{Path, PathBuf};
 
 use tests::docs::{self, Page};

@@ -83,6 +83,8 @@ pub enum Verb {
     Test(verbs::test::TestArgs),
     /// The plan's ten steps on a lab of its own: is everything as it should be?
     ValidateMvp(verbs::validate_mvp::ValidateMvpArgs),
+    /// Write anew what is generated from the code: reference pages, OpenAPI, AsyncAPI, dashboards.
+    Docs(verbs::docs::DocsArgs),
 }
 
 #[cfg(test)]

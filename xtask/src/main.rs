@@ -52,6 +52,7 @@ async fn dispatch(ctx: &Context, verb: &Verb) -> anyhow::Result<()> {
         Verb::Perf(args) => verbs::perf::run(ctx, args).await,
         Verb::Test(args) => verbs::test::run(ctx, args).await,
         Verb::ValidateMvp(args) => verbs::validate_mvp::run(ctx, args).await,
+        Verb::Docs(args) => verbs::docs::run(ctx, args).await,
     }
 }
 

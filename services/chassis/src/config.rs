@@ -45,10 +45,20 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The layers, and the problems found so far.
+/// A field that a reader asked for; the reference pages list them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// In the YAML file, dotted.
+    pub key: &'static str,
+    pub env: &'static str,
+    pub default: Option<String>,
+}
+
+/// The layers, what was asked of them and the problems found so far.
 pub struct Source {
     yaml: Value,
     env: HashMap<String, String>,
+    fields: Vec<Field>,
     problems: Vec<String>,
 }
 
@@ -80,6 +90,7 @@ impl Source {
         Ok(Self {
             yaml,
             env: env.into_iter().collect(),
+            fields: Vec::new(),
             problems: Vec::new(),
         })
     }
@@ -90,9 +101,11 @@ impl Source {
     /// a value that is set but empty counts as missing, and is recorded too.
     pub fn get<T>(&mut self, key: &'static str, env: &'static str, default: T) -> T
     where
-        T: FromStr,
+        T: FromStr + fmt::Debug,
         T::Err: Display,
     {
+        let shown = format!("{default:?}").trim_matches('"').to_owned();
+        self.note(key, env, Some(shown));
         match self.raw(key, env) {
             None => default,
             Some(text) if text.trim().is_empty() => {
@@ -115,6 +128,7 @@ impl Source {
         T: FromStr,
         T::Err: Display,
     {
+        self.note(key, env, None);
         let text = self.raw(key, env)?;
         if text.trim().is_empty() {
             return None;
@@ -140,6 +154,16 @@ impl Source {
         } else {
             Err(ConfigError(self.problems))
         }
+    }
+
+    /// Every field that was asked for so far.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    fn note(&mut self, key: &'static str, env: &'static str, default: Option<String>) {
+        let default = default.filter(|text| !text.is_empty());
+        self.fields.push(Field { key, env, default });
     }
 
     fn raw(&self, key: &str, env: &str) -> Option<String> {
@@ -638,6 +662,19 @@ mod tests {
         assert_eq!(config.postgres.host, "from-file");
         assert_eq!(config.postgres.port, 7001);
         assert_eq!(config.postgres.database, "edalab");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_known_with_its_default() {
+        let mut source = Source::from_parts(None, []).unwrap();
+        CommonConfig::read(&mut source, 8083);
+        let default = |env| {
+            let field = source.fields().iter().find(|field| field.env == env);
+            field.expect("it is asked for").default.as_deref()
+        };
+        assert_eq!(default("SERVICE_PORT"), Some("8083"));
+        assert_eq!(default("POSTGRES_HOST"), Some("127.0.0.1"));
+        assert_eq!(default("KAFKA_SASL_USERNAME"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod openmetrics;
 
 use std::sync::LazyLock;
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     Opts, TextEncoder, register_gauge, register_gauge_vec, register_histogram_vec,
@@ -141,36 +142,13 @@ pub static WEBSOCKET_CLIENTS: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the metric is registered once")
 });
 
-/// Registers the shared metrics and `edalab_build_info`; calling it again changes nothing.
-pub fn register(service: &'static str) {
-    static BUILD_INFO: LazyLock<GaugeVec> = LazyLock::new(|| {
-        register_gauge_vec!(
-            Opts::new("edalab_build_info", "Always 1; the labels say what runs"),
-            &["service", "version"]
-        )
-        .expect("the metric is registered once")
-    });
-    BUILD_INFO
-        .with_label_values(&[service, env!("CARGO_PKG_VERSION")])
-        .set(1.0);
-    for family in [&MESSAGES_PRODUCED, &MESSAGES_CONSUMED, &PROCESSING_ERRORS] {
-        LazyLock::force(family);
-    }
-    // From 0 on, so that the first error is an increase.
-    PROCESSING_ERRORS.with_label_values(&[service, "transient"]);
-    for family in [&MESSAGE_LATENCY, &PROCESSING_LATENCY, &END_TO_END_LATENCY] {
-        LazyLock::force(family);
-    }
-    LazyLock::force(&CONSUMER_LAG);
-    LazyLock::force(&COMMITTED_OFFSET);
-    LazyLock::force(&PARKED_EVENTS);
-    LazyLock::force(&PARKED_AGE);
-    for counter in [&DEAD_LETTERS, &SPANS_EXPORTED, &SPANS_DROPPED] {
-        LazyLock::force(counter);
-    }
-    LazyLock::force(&WEBSOCKET_CLIENTS);
-    LazyLock::force(&TASKS);
-}
+static BUILD_INFO: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        Opts::new("edalab_build_info", "Always 1; the labels say what runs"),
+        &["service", "version"]
+    )
+    .expect("the metric is registered once")
+});
 
 static TASKS: LazyLock<[IntGauge; 2]> = LazyLock::new(|| {
     [
@@ -179,6 +157,39 @@ static TASKS: LazyLock<[IntGauge; 2]> = LazyLock::new(|| {
     ]
     .map(|gauge| gauge.expect("the metric is registered once"))
 });
+
+/// All of the above, which are registered from then on. The reference pages list them.
+pub fn all() -> [&'static dyn Collector; 17] {
+    [
+        &*BUILD_INFO,
+        &*MESSAGES_PRODUCED,
+        &*MESSAGES_CONSUMED,
+        &*MESSAGE_LATENCY,
+        &*PROCESSING_LATENCY,
+        &*END_TO_END_LATENCY,
+        &*PROCESSING_ERRORS,
+        &*CONSUMER_LAG,
+        &*COMMITTED_OFFSET,
+        &*PARKED_EVENTS,
+        &*PARKED_AGE,
+        &*DEAD_LETTERS,
+        &*SPANS_EXPORTED,
+        &*SPANS_DROPPED,
+        &*WEBSOCKET_CLIENTS,
+        &TASKS[0],
+        &TASKS[1],
+    ]
+}
+
+/// Registers the shared metrics and `edalab_build_info`; calling it again changes nothing.
+pub fn register(service: &'static str) {
+    all();
+    BUILD_INFO
+        .with_label_values(&[service, env!("CARGO_PKG_VERSION")])
+        .set(1.0);
+    // From 0 on, so that the first error is an increase.
+    PROCESSING_ERRORS.with_label_values(&[service, "transient"]);
+}
 
 /// The exposition text of everything that is registered in the form that the caller asked for, and
 /// its content type.

@@ -4,6 +4,7 @@
 pub mod chaos;
 pub mod clean;
 pub mod dlq;
+pub mod docs;
 pub mod doctor;
 pub mod down;
 pub mod images;
