@@ -57,6 +57,16 @@ describe('EventTable', () => {
     expect(screen.getAllByTestId('event-row')).toHaveLength(3);
   });
 
+  it('opens the line that was pressed, though another has taken its place since', async () => {
+    useSimulationStore.getState().addItems([event(1, 'compte-1')]);
+    renderPage(<EventTable />);
+    const pointer = userEvent.setup();
+    await pointer.pointer({ keys: '[MouseLeft>]', target: screen.getByText('compte-1') });
+    useSimulationStore.getState().addItems([event(2, 'compte-2')]);
+    await pointer.pointer({ keys: '[/MouseLeft]', target: await screen.findByText('compte-2') });
+    expect(new URLSearchParams(window.location.search).get('record')).toBe(`${DEPOT}-0-1`);
+  });
+
   it('shows gaps rather than hiding them', () => {
     useSimulationStore.getState().addItems([{ kind: 'gap', id: 'g', why: 'away', fromMs: 0, toMs: 2500, missed: 12 }]);
     renderPage(<EventTable />);

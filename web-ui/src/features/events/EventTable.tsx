@@ -1,7 +1,7 @@
 /** The stream as a table: what just passed, one line per event; a click shows the whole of it. */
 
 import { Pause, Play } from 'lucide-react';
-import { memo, useDeferredValue, useMemo, useState } from 'react';
+import { memo, useDeferredValue, useMemo, useState, type MouseEvent } from 'react';
 
 import { EventDetail, type RecordAddress } from '@/features/events/EventDetail';
 import { DLQ_TOPIC, EVENT_TYPES, EVENTS, topicLabel } from '@/lib/eventTypes';
@@ -145,17 +145,18 @@ const Row = memo(function Row({ event, age: ageText, latency: latencyText, isOpe
   const show = () => {
     replace(pathOf('events', null, { record: event.id }));
   };
+  // At once: lines move, and a click that begins on one and ends on another would be nobody's.
+  const press = ({ button }: MouseEvent) => {
+    if (button === 0) show();
+  };
   return (
-    <tr data-testid="event-row" data-type={event.eventType} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onClick={show}>
+    <tr data-testid="event-row" data-type={event.eventType} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onMouseDown={press}>
       <td className={TD}>
         {/* The line's button, for the keyboard; the rest of the line is for the mouse. */}
         <button
           type="button"
           className="text-left"
-          onClick={(click) => {
-            click.stopPropagation();
-            show();
-          }}
+          onClick={show}
         >
           <EventTag topic={event.topic} />
         </button>
