@@ -13,6 +13,7 @@ import type { DeadLetter } from '@/lib/types';
 import { EventTag } from '@/lib/ui/EventTag';
 import { Link } from '@/lib/ui/Link';
 import { NUMBER, Page, TableFrame, TD, TH } from '@/lib/ui/page';
+import { onPress } from '@/lib/ui/press';
 import { Empty, Failed, Loading } from '@/lib/ui/states';
 import { Term } from '@/lib/ui/Term';
 
@@ -104,15 +105,12 @@ function Row({ letter, isOpen }: { letter: DeadLetter; isOpen: boolean }) {
     replace(pathOf('dead-letters', null, { letter: letter.key }));
   };
   return (
-    <tr data-testid="dead-letter-row" data-key={letter.key} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onClick={show}>
+    <tr data-testid="dead-letter-row" data-key={letter.key} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onMouseDown={onPress(show)}>
       <td className={`${TD} max-w-96`}>
         <button
           type="button"
           className="block max-w-full truncate text-left"
-          onClick={(click) => {
-            click.stopPropagation();
-            show();
-          }}
+          onClick={show}
         >
           <span className="font-medium">{hasKey(kind) ? t(kind) : letter.kind}</span>
           <span className="ml-2 text-ink-3">{letter.message}</span>

@@ -1,7 +1,7 @@
 /** The stream as a table: what just passed, one line per event; a click shows the whole of it. */
 
 import { Pause, Play } from 'lucide-react';
-import { memo, useDeferredValue, useMemo, useState, type MouseEvent } from 'react';
+import { memo, useDeferredValue, useMemo, useState } from 'react';
 
 import { EventDetail, type RecordAddress } from '@/features/events/EventDetail';
 import { DLQ_TOPIC, EVENT_TYPES, EVENTS, topicLabel } from '@/lib/eventTypes';
@@ -13,6 +13,7 @@ import { useSimulationStore, type StreamEvent, type StreamGap, type StreamItem }
 import { Button, SelectField, TextField } from '@/lib/ui/controls';
 import { EventTag } from '@/lib/ui/EventTag';
 import { NUMBER, Page, TableFrame, TD, TH } from '@/lib/ui/page';
+import { onPress } from '@/lib/ui/press';
 import { Empty } from '@/lib/ui/states';
 import { Term } from '@/lib/ui/Term';
 import { useNow } from '@/lib/ui/useNow';
@@ -145,12 +146,8 @@ const Row = memo(function Row({ event, age: ageText, latency: latencyText, isOpe
   const show = () => {
     replace(pathOf('events', null, { record: event.id }));
   };
-  // At once: lines move, and a click that begins on one and ends on another would be nobody's.
-  const press = ({ button }: MouseEvent) => {
-    if (button === 0) show();
-  };
   return (
-    <tr data-testid="event-row" data-type={event.eventType} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onMouseDown={press}>
+    <tr data-testid="event-row" data-type={event.eventType} className={`cursor-pointer ${isOpen ? 'bg-accent-soft' : 'hover:bg-sunk'}`} onMouseDown={onPress(show)}>
       <td className={TD}>
         {/* The line's button, for the keyboard; the rest of the line is for the mouse. */}
         <button
