@@ -3,7 +3,8 @@
 //!
 //! [`deposits`] makes events on open accounts and publishes backlogs; [`open_loop`] publishes them
 //! when they are due and [`watch`] sees them appear in PostgreSQL; [`trace`] makes figures of both.
-//! [`websocket`] watches the gateway as a thousand pages would. [`bare`] and [`fsync`] are the baselines: what librdkafka and the disk do by themselves.
+//! [`websocket`] watches the gateway as a thousand pages would. [`bare`] and [`fsync`] are the
+//! baselines: what librdkafka and the disk do by themselves.
 //! [`drift`] tells whether a series of samples grows, [`bench`] how long a piece of code takes.
 
 pub mod deposits;
