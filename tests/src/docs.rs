@@ -57,6 +57,26 @@ pub fn root() -> PathBuf {
     parent.expect("tests is in the workspace").to_owned()
 }
 
+/// Compares a generated page, by its path from the root, with the committed one, which `UPDATE=1`
+/// writes first.
+///
+/// # Panics
+/// When they differ.
+#[track_caller]
+pub fn assert_current(path: &str, page: &str) {
+    let file = root().join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, page).expect("the page can be written");
+    }
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    let (now, then) = (page.lines(), committed.lines());
+    let line = now.zip(then).take_while(|(now, then)| now == then).count() + 1;
+    assert!(
+        committed == page,
+        "{path} is not what the code says from line {line} on: run cargo xtask docs"
+    );
+}
+
 /// Every Markdown page of the repository, in order.
 pub fn pages() -> Vec<Page> {
     let mut found = Vec::new();

@@ -309,6 +309,15 @@ pub fn http() -> reqwest::Client {
     client.build().expect("a plain HTTP client can be built")
 }
 
+/// Sends Ctrl-C to a process, as a terminal does.
+#[track_caller]
+pub fn interrupt(child: &Child) {
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill is there").success());
+}
+
 /// Asks again every 20 ms until `check` gives something, up to a minute.
 #[track_caller]
 pub fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {

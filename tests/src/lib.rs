@@ -6,4 +6,4 @@ pub mod events;
 mod lab;
 pub mod link;
 
-pub use lab::{Lab, Ran, http, until, until_async};
+pub use lab::{Lab, Ran, http, interrupt, until, until_async};

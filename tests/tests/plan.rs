@@ -2,22 +2,17 @@
 //!
 //! `plan-names.txt` lists every `Test…` name of the original plan, with its phase. A Rust test
 //! that carries one says so in its doc comment (`/// Plan: TestFoo_Bar`). `PLAN.md` is generated
-//! from those comments: `UPDATE=1 cargo test -p tests --test plan` rewrites it.
+//! from those comments: `cargo xtask docs` rewrites it.
 //!
 //! Another thing that only the sources show: which names a service's OpenAPI document gives to types.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use tests::docs::{assert_current, root};
 
 const NAMES: &str = include_str!("../plan-names.txt");
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests crate is in the workspace")
-        .to_owned()
-}
 
 /// Every Rust file of the workspace's own crates.
 fn sources() -> Vec<PathBuf> {
@@ -124,15 +119,7 @@ fn every_name_of_the_plan_has_a_test_and_the_map_says_so() {
             writeln!(page, "| {name} | `{function}` | [{file}](../{file}) |").unwrap();
         }
     }
-    let path = root().join("tests/PLAN.md");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &page).expect("PLAN.md is writable");
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == page,
-        "tests/PLAN.md is out of date: UPDATE=1 cargo test -p tests --test plan"
-    );
+    assert_current("tests/PLAN.md", &page);
 }
 
 /// In a document that is made from code, the second of two types of one name silently takes the

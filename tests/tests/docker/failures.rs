@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{changed_catalogue, container, docker, interrupt, lab, owned};
-use tests::{Lab, Ran, until};
+use crate::support::{changed_catalogue, container, docker, lab, owned};
+use tests::{Lab, Ran, interrupt, until};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 use xtask::components::docker::prefix;
@@ -191,7 +191,7 @@ fn ctrl_c_in_each_phase_leaves_nothing_running() {
             .spawn()
             .expect("xtask can be run");
         until(phase, || reached().then_some(()));
-        interrupt(up.id());
+        interrupt(&up);
         let output = up.wait_with_output().expect("it ends");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(

@@ -68,11 +68,3 @@ pub fn changed_catalogue(from: &str, to: &str) -> String {
     assert!(FILE.contains(from), "{from}");
     FILE.replace(from, to)
 }
-
-/// Sends Ctrl-C to a process, as a terminal does.
-pub fn interrupt(pid: u32) {
-    let sent = Command::new("kill")
-        .args(["-INT", &pid.to_string()])
-        .status();
-    assert!(sent.expect("kill is there").success());
-}

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use tests::{Lab, until};
+use tests::{Lab, interrupt, until};
 
 fn outcomes(lab: &Lab, args: &[&str]) -> Vec<Value> {
     let ran = lab.xtask(args);
@@ -88,10 +88,7 @@ fn an_interruption_leaves_nothing_behind() {
     until("its lab is up", || {
         folder.join("state.json").is_file().then_some(())
     });
-    let killed = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(killed.expect("kill is there").success());
+    interrupt(&child);
     let status = child.wait().expect("it ends");
     assert!(!status.success());
     assert!(!folder.exists(), "its folder is removed");

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use tests::{Lab, until};
+use tests::{Lab, interrupt, until};
 
 /// Processes that carry the lab's marker.
 fn processes(lab: &Lab) -> usize {
@@ -15,13 +15,6 @@ fn processes(lab: &Lab) -> usize {
             .any(|variable| variable == marker.as_bytes())
     });
     ours.count()
-}
-
-fn interrupt(child: &Child) {
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(status.expect("kill is there").success());
 }
 
 fn up(lab: &Lab) -> Child {

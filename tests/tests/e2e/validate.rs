@@ -4,10 +4,8 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
-use tests::{Lab, until};
+use tests::{Lab, interrupt, until};
 use xtask::state::LabState;
 
 #[test]
@@ -25,8 +23,7 @@ fn an_interrupted_validation_cleans_up() {
         let state = LabState::load(&own).ok().flatten()?;
         (!state.components.is_empty()).then_some(())
     });
-    let pid = Pid::from_raw(i32::try_from(validation.id()).expect("a pid"));
-    kill(pid, Signal::SIGINT).expect("it runs");
+    interrupt(&validation);
     let output = validation.wait_with_output().expect("it ends");
     assert!(!output.status.success());
     let report: Value = serde_json::from_slice(&output.stdout).expect("it reports all the same");

@@ -7,21 +7,9 @@ mod events;
 mod metrics;
 mod rest;
 
-use tests::docs;
-
-/// Compares a page with the committed one, which `UPDATE=1` writes first.
+/// Compares a page with the committed one.
 fn check(name: &str, page: &str) {
-    let path = docs::root().join("docs/reference").join(name);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, page).expect("the page can be written");
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let (now, then) = (page.lines(), committed.lines());
-    let line = now.zip(then).take_while(|(now, then)| now == then).count() + 1;
-    assert!(
-        committed == page,
-        "docs/reference/{name} is not what the code says from line {line} on: run cargo xtask docs"
-    );
+    tests::docs::assert_current(&format!("docs/reference/{name}"), page);
 }
 
 /// What every page begins with.
