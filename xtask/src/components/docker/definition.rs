@@ -33,6 +33,19 @@ fn on_loopback(port: u16) -> PortBinding {
     }
 }
 
+/// Where broker `node` listens for the lab's network. No two brokers share a port: after a restart one
+/// may get the address that another one had, and who still knows the old name's address must then be
+/// refused rather than talk to the wrong broker for as long as the connection lasts.
+fn network_port(node: u32) -> u32 {
+    29_090 + 2 * node
+}
+
+/// The same for the controllers' quorum, which a member that talks to the wrong one disturbs with one
+/// election after another.
+fn controller_port(node: u32) -> u32 {
+    network_port(node) + 1
+}
+
 impl Definition<'_> {
     /// `kafka-2`.
     pub fn component(&self) -> String {
@@ -166,9 +179,17 @@ impl Definition<'_> {
             ("{port}", lab.port(&self.component()).to_string()),
             (
                 "{voters}",
-                each(&|node, host| format!("{node}@{host}:29093")),
+                each(&|node, host| format!("{node}@{host}:{}", controller_port(node))),
             ),
-            ("{bootstrap}", each(&|_, host| format!("{host}:29092"))),
+            (
+                "{bootstrap}",
+                each(&|node, host| format!("{host}:{}", network_port(node))),
+            ),
+            ("{network_port}", network_port(self.number).to_string()),
+            (
+                "{controller_port}",
+                controller_port(self.number).to_string(),
+            ),
             ("{replicas}", lab.replication().to_string()),
             (
                 "{min_in_sync}",
@@ -239,8 +260,9 @@ mod tests {
         let env = body.env.unwrap();
         let has = |line: &str| assert!(env.iter().any(|l| l == line), "{line} in {env:#?}");
         has("KAFKA_NODE_ID=2");
-        has("KAFKA_CONTROLLER_QUORUM_VOTERS=1@kafka:29093,2@kafka-2:29093,3@kafka-3:29093");
-        has("KAFKA_ADVERTISED_LISTENERS=HOST://127.0.0.1:19093,NETWORK://kafka-2:29092");
+        has("KAFKA_CONTROLLER_QUORUM_VOTERS=1@kafka:29093,2@kafka-2:29095,3@kafka-3:29097");
+        has("KAFKA_ADVERTISED_LISTENERS=HOST://127.0.0.1:19093,NETWORK://kafka-2:29094");
+        has("KAFKA_LISTENERS=HOST://:9092,NETWORK://:29094,CONTROLLER://:29095");
         has("KAFKA_DEFAULT_REPLICATION_FACTOR=3");
         has("KAFKA_MIN_INSYNC_REPLICAS=2");
         has("CLUSTER_ID=cluster");
