@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use prost::Message;
 
 /// A span as it arrived.
@@ -24,6 +24,8 @@ pub struct Seen {
     /// Empty for a span that begins a trace.
     pub parent: String,
     pub attributes: BTreeMap<String, String>,
+    /// Trace and span of each.
+    pub links: Vec<(String, String)>,
 }
 
 #[derive(Clone, Default)]
@@ -69,6 +71,7 @@ async fn take(State(collector): State<Collector>, body: Bytes) -> StatusCode {
                 id: hex(&span.span_id),
                 parent: hex(&span.parent_span_id),
                 attributes: attributes(&span.attributes),
+                links: links(&span.links),
                 name: span.name,
             });
         }
@@ -90,6 +93,11 @@ fn attributes(
         Some((pair.key.clone(), text(value)))
     };
     pairs.iter().filter_map(value).collect()
+}
+
+fn links(links: &[Link]) -> Vec<(String, String)> {
+    let link = |link: &Link| (hex(&link.trace_id), hex(&link.span_id));
+    links.iter().map(link).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

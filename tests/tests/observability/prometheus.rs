@@ -147,4 +147,21 @@ async fn every_query_is_answered_while_a_simulation_runs() {
             );
         }
     }
+
+    // Who comes is asked, and who goes is no service that is down.
+    for workers in [3, 1] {
+        let scale = format!("bancaire={workers}");
+        lab.xtask(&["services", "scale", &scale, "--no-build"])
+            .success();
+        let (asked, well) = ("count(up{job=\"bancaire\"})", "sum(up{job=\"bancaire\"})");
+        until_async(&format!("{workers} workers are asked"), async || {
+            for expr in [asked, well] {
+                let answer = observability::query(&base, expr).await.ok()?;
+                let count = answer.first()?["value"][1].as_str()?.to_owned();
+                (count == workers.to_string()).then_some(())?;
+            }
+            Some(())
+        })
+        .await;
+    }
 }

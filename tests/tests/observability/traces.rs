@@ -168,3 +168,67 @@ async fn a_transfer_is_one_trace_from_the_call_to_the_page() {
     let written = spans.iter().filter(|span| span.name == "websocket send");
     assert!(written.into_iter().any(|span| span.parent == streamed.id));
 }
+
+/// A batch of many traces is in the first of them, and linked with all others both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_many_traces_is_linked_with_each() {
+    let (collector, endpoint) = Collector::start().await;
+    let lab = Lab::prepare("links");
+    lab.xtask(&["up", "--detach", "--no-build", "--otlp", &endpoint])
+        .success();
+    let [from, to] = accounts(&lab).await;
+    // Transfers of one account lie in one partition: what waits there is read at once.
+    lab.xtask(&["services", "kill", "bancaire"]).success();
+    let mut traces = Vec::new();
+    for _ in 0..5 {
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let answer = http()
+            .post(format!("{}/api/v1/events/produce", lab.gateway_url()))
+            .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+            .json(&transfer(&from, &to, &uuid::Uuid::new_v4().to_string()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        traces.push(trace);
+    }
+    lab.xtask(&["services", "up", "bancaire", "--no-build"])
+        .success();
+
+    let name = "process bancaire.virement.emis";
+    let (batch, processed) = until_async("the batch is there", async || {
+        let spans = collector.spans();
+        let mut processed = spans.clone();
+        processed.retain(|span| span.service == "bancaire" && span.name == name);
+        let batch = spans.into_iter().find(|span| {
+            span.name == "process batch" && processed.iter().any(|first| first.id == span.parent)
+        });
+        (processed.len() == traces.len()).then_some((batch?, processed))
+    })
+    .await;
+    assert_eq!(batch.attributes["messaging.batch.message_count"], "5");
+    assert_eq!(batch.trace, traces[0]);
+    let linked: Vec<&str> = batch
+        .links
+        .iter()
+        .map(|(trace, _)| trace.as_str())
+        .collect();
+    assert_eq!(linked, traces[1..]);
+    for (trace, id) in &batch.links {
+        let other = processed.iter().find(|span| span.id == *id);
+        let other = other.unwrap_or_else(|| panic!("no {id} in {processed:#?}"));
+        assert_eq!(other.trace, *trace);
+        let back = (batch.trace.clone(), batch.id.clone());
+        assert_eq!(other.links, [back], "{other:#?}");
+    }
+    // What the database did for all of them is below the batch.
+    let commit = until_async("the transaction is there", async || {
+        let spans = collector.of_trace(&batch.trace);
+        let transaction = spans
+            .iter()
+            .find(|span| span.parent == batch.id && span.name == "TRANSACTION edalab")?;
+        let mut below = spans.iter().filter(|span| span.parent == transaction.id);
+        below.find(|span| span.name == "COMMIT").cloned()
+    });
+    assert_eq!(commit.await.attributes["db.system.name"], "postgresql");
+}

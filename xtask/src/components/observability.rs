@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
 
+use super::docker::{self, Daemon};
 use super::{Part, Site, instance, port_answers, services, wait_ready};
 use crate::Context;
 use crate::output::Step;
@@ -172,14 +174,7 @@ pub fn start(site: &Site) -> anyhow::Result<ComponentState> {
         "Prometheus is not installed (apt install prometheus); leave out --prometheus, or use \
          --backend docker",
     )?;
-    let home = site.ctx.lab_dir.join("prometheus");
-    for (name, bytes) in prometheus_files(site)? {
-        let path = home.join(name);
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        written
-            .and_then(|()| std::fs::write(&path, bytes))
-            .with_context(|| format!("failed to write {}", path.display()))?;
-    }
+    let home = write_prometheus_files(site)?;
     let port = site.lab.port(Part::Prometheus.name());
     let launch = Launch {
         program,
@@ -198,6 +193,36 @@ pub fn start(site: &Site) -> anyhow::Result<ComponentState> {
     let identity = launch.spawn(&site.ctx.lab_dir)?;
     let url = site.lab.url(Part::Prometheus.name());
     Ok(site.record(Part::Prometheus, &identity, url))
+}
+
+/// Writes them into the lab's folder, and returns where.
+fn write_prometheus_files(site: &Site) -> anyhow::Result<PathBuf> {
+    let home = site.ctx.lab_dir.join("prometheus");
+    for (name, bytes) in prometheus_files(site)? {
+        let path = home.join(name);
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        written
+            .and_then(|()| std::fs::write(&path, bytes))
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    Ok(home)
+}
+
+/// Tells a Prometheus that runs who is to be asked now: workers come and go.
+///
+/// # Errors
+/// When its files cannot be written, or the daemon of its container does not take them.
+pub async fn retarget(site: &Site, prometheus: &ComponentState) -> anyhow::Result<()> {
+    // It reads its files again.
+    let signal = Signal::SIGHUP;
+    let Some(id) = &prometheus.container else {
+        write_prometheus_files(site)?;
+        anyhow::ensure!(prometheus.identity().signal(signal), "it is gone");
+        return Ok(());
+    };
+    let daemon = Daemon::connect().await?;
+    docker::give(&daemon, id, files(site, Part::Prometheus)?).await?;
+    docker::signal(&daemon, id, signal.as_str()).await
 }
 
 /// Waits until a part answers a question of its own kind.

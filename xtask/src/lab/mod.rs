@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Context;
 use crate::components::broker::BrokerChoice;
 use crate::components::docker::{self, Daemon};
-use crate::components::{Detour, Part, Site, services};
+use crate::components::{Detour, Part, Site, observability, services};
 use crate::ports::PortPolicy;
 use crate::state::{ComponentState, LabMemory, LabState, Lock};
 
@@ -207,9 +207,16 @@ pub async fn up(ctx: &Context, options: UpOptions) -> anyhow::Result<LabState> {
     if let Some(stack) = platform.stack() {
         end_outdated(&site, stack, &options, &mut running).await?;
     }
-    let (started, failures) = start::all(site, &platform, &options, &running).await;
+    let (started, failures) = start::all(site.clone(), &platform, &options, &running).await;
     let interrupted = options.stop.is_cancelled();
     if failures.0.is_empty() && !interrupted {
+        let is_prometheus = |c: &&ComponentState| c.part() == Some((Part::Prometheus, 1));
+        if let Some(prometheus) = running.iter().find(is_prometheus)
+            && let Err(e) = observability::retarget(&site, prometheus).await
+        {
+            ctx.out
+                .line(format_args!("Prometheus keeps its old targets: {e:#}"));
+        }
         return ctx.lab();
     }
     let mut failures = failures;

@@ -41,6 +41,9 @@ pub enum ImagesVerb {
         /// Take the binaries that are there (`EDALAB_BIN_DIR`, else beside xtask).
         #[arg(long)]
         no_build: bool,
+        /// Compile Jaeger too, from its Go module: needs Go, and takes minutes once.
+        #[arg(long)]
+        jaeger: bool,
     },
     /// Write the images that `up` would run into one file.
     Save {
@@ -79,10 +82,15 @@ pub async fn run(ctx: &Context, args: &ImagesArgs) -> anyhow::Result<()> {
         ImagesVerb::Verify { which, registry } => {
             check(ctx, &daemon, &which.select(&catalogue)?, *registry).await
         }
-        ImagesVerb::Build { fresh, no_build } => {
+        ImagesVerb::Build {
+            fresh,
+            no_build,
+            jaeger,
+        } => {
             let options = build::Options {
                 fresh: *fresh,
                 no_build: *no_build,
+                jaeger: *jaeger,
             };
             build::build(ctx, &daemon, options).await?;
             list(ctx, &daemon, &catalogue).await

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 
 pub use daemon::Daemon;
 pub use own::{Owned, is_paused, pause, resume, signal, stop};
-pub use stack::{Stack, prefix};
+pub use stack::{Stack, give, prefix};
 pub use watch::{follow, is_running, is_running_now, log_lines, log_mark, memory, peak_memory};
 
 /// On all that a lab makes: its folder.

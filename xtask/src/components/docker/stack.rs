@@ -93,18 +93,23 @@ impl Stack {
                     self.specs.extend(specs);
                 }
                 Err(_) => {
-                    let why = match &specs[0].1.offline {
-                        Some(_) => {
-                            "neither its pinned nor its offline image is here (`cargo xtask \
-                                    images pull --all` or `images build`)"
-                        }
-                        None => {
-                            "its pinned image is not here, and there is no offline one (`cargo \
-                                 xtask images pull --all`, where a registry answers)"
-                        }
+                    let pull = "`cargo xtask images pull --all`";
+                    let why = match part {
+                        _ if specs[0].1.offline.is_none() => format!(
+                            "its pinned image is not here, and there is no offline one ({pull}, \
+                             where a registry answers)"
+                        ),
+                        Part::Jaeger => format!(
+                            "neither its pinned nor its offline image is here ({pull}, or `images \
+                             build --jaeger`)"
+                        ),
+                        _ => format!(
+                            "neither its pinned nor its offline image is here ({pull} or `images \
+                             build`)"
+                        ),
                     };
                     ctx.out.line(format_args!("{name} is skipped: {why}"));
-                    self.skipped.insert(name, why.to_owned());
+                    self.skipped.insert(name, why);
                 }
             }
         }
@@ -255,7 +260,7 @@ impl Stack {
         }
         let made = made.map_err(|e| explain(e, site, &definition))?;
         let files = observability::files(site, part)?;
-        self.give(&made.id, files)
+        give(&self.daemon, &made.id, files)
             .await
             .with_context(|| format!("failed to give {name} its files"))?;
         let component = definition.component();
@@ -314,24 +319,6 @@ impl Stack {
             component.start_id = identity.start_id;
         }
         Ok(component)
-    }
-
-    /// Puts files into a container that does not run yet.
-    async fn give(&self, id: &str, files: Vec<Given>) -> anyhow::Result<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let mut tar = tar::Builder::new(Vec::new());
-        for (name, bytes) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, bytes.as_slice())?;
-        }
-        let options = UploadToContainerOptionsBuilder::default().path("/").build();
-        let body = bollard::body_full(tar.into_inner()?.into());
-        let given = self.daemon.upload_to_container(id, Some(options), body);
-        given.await.context("the daemon does not take them")
     }
 
     fn define<'a>(&'a self, site: &'a Site, part: Part, number: u32) -> Definition<'a> {
@@ -395,6 +382,27 @@ impl Stack {
         );
         Ok(())
     }
+}
+
+/// Puts files into a container, whether it runs or not yet.
+///
+/// # Errors
+/// When the daemon does not take them.
+pub async fn give(daemon: &Daemon, id: &str, files: Vec<Given>) -> anyhow::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, bytes.as_slice())?;
+    }
+    let options = UploadToContainerOptionsBuilder::default().path("/").build();
+    let body = bollard::body_full(tar.into_inner()?.into());
+    let given = daemon.upload_to_container(id, Some(options), body);
+    given.await.context("the daemon does not take them")
 }
 
 /// In front of all names of this lab: two labs never meet.

@@ -1,6 +1,7 @@
 //! `images build`: offline images for machines that no registry answers. A Debian base by
-//! debootstrap ([`base`]) under Kafka's jars from Maven ([`kafka`]), the pinned PostgreSQL binaries
-//! and this workspace's own programs ([`small`]), put together by the Dockerfiles in `infra/images/`.
+//! debootstrap ([`base`]) under Kafka's jars from Maven ([`kafka`]), the pinned PostgreSQL binaries,
+//! Debian's Prometheus, Jaeger's Go module and this workspace's own programs ([`small`]), put together
+//! by the Dockerfiles in `infra/images/`.
 //!
 //! Each image carries the key of everything that went into it; what is current is left alone.
 
@@ -55,6 +56,8 @@ pub struct Options {
     pub fresh: bool,
     /// Take the binaries that are there instead of building them.
     pub no_build: bool,
+    /// Compile Jaeger too.
+    pub jaeger: bool,
 }
 
 /// Builds what is not current.
@@ -86,7 +89,7 @@ pub async fn build(ctx: &Context, daemon: &Daemon, options: Options) -> anyhow::
         base,
         inventory: Inventory::read(ctx, daemon).await?,
     };
-    let (kafka, postgres, registry, prometheus) = tokio::join!(
+    let (kafka, postgres, registry, prometheus, jaeger) = tokio::join!(
         builder.run("kafka", &catalogue, async |spec, step| kafka::build(
             &builder, spec, step
         )
@@ -104,8 +107,19 @@ pub async fn build(ctx: &Context, daemon: &Daemon, options: Options) -> anyhow::
         builder.run("prometheus", &catalogue, async |spec, step| {
             small::prometheus(&builder, spec, step).await
         }),
+        async {
+            match options.jaeger {
+                true => {
+                    let build = async |spec: &ImageSpec, step: &Step| {
+                        small::jaeger(&builder, spec, step).await
+                    };
+                    builder.run("jaeger", &catalogue, build).await
+                }
+                false => Ok(()),
+            }
+        },
     );
-    let failures = [kafka, postgres, registry, prometheus]
+    let failures = [kafka, postgres, registry, prometheus, jaeger]
         .into_iter()
         .filter_map(Result::err);
     Failures(failures.collect()).check()

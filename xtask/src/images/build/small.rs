@@ -1,9 +1,11 @@
-//! The offline images that need no more than their files: PostgreSQL and this workspace's own.
+//! The offline images that need no more than their files: PostgreSQL, Prometheus, Jaeger and this
+//! workspace's own.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use super::base::glibc_needed;
 use super::context::BuildContext;
@@ -63,19 +65,76 @@ pub(super) async fn prometheus(
     builder.simple(spec, context, step).await
 }
 
-async fn run(program: &str, args: &[&str], dir: &Path) -> anyhow::Result<()> {
+/// Compiled from its Go module, which Go fetches and checks; once, then kept in the cache.
+pub(super) async fn jaeger(
+    builder: &Builder<'_>,
+    spec: &ImageSpec,
+    step: &Step,
+) -> anyhow::Result<Built> {
+    let ctx = builder.ctx;
+    let home = ctx.root.join("infra/images/jaeger");
+    let pinned = home.join("module.sum");
+    let text = std::fs::read_to_string(&pinned);
+    let text = text.with_context(|| format!("failed to read {}", pinned.display()))?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let &[module, version, sum] = words.as_slice() else {
+        anyhow::bail!(
+            "{} is not a module, its version and its sum",
+            pinned.display()
+        );
+    };
+    let program = folder(ctx).join(format!("jaeger-{version}"));
+    if !program.is_file() {
+        step.update(format_args!("fetches {module} {version}"));
+        let fetch = ["mod", "download", "-json", &format!("{module}@{version}")];
+        let fetched = run("go", &fetch, &folder(ctx)).await?;
+        let fetched: Value =
+            serde_json::from_str(&fetched).context("go answers something else than JSON")?;
+        let found = fetched["Sum"].as_str().unwrap_or_default();
+        anyhow::ensure!(
+            found == sum,
+            "{module} {version} has the sum {found}, and {} says {sum}",
+            pinned.display()
+        );
+        let source = fetched["Dir"].as_str().context("go says no folder")?;
+        step.update("compiles Jaeger: minutes, and about 2 GB of Go's own cache");
+        let work = tempfile::tempdir_in(folder(ctx)).context("failed to write to the cache")?;
+        let out = work.path().join("jaeger");
+        let to = out.to_str().context("the cache's path is not UTF-8")?;
+        let build = [
+            "build",
+            "-trimpath",
+            "-ldflags=-s -w",
+            "-o",
+            to,
+            "./cmd/jaeger",
+        ];
+        run("go", &build, Path::new(source)).await?;
+        std::fs::rename(&out, &program).context("failed to write to the cache")?;
+    }
+    let context = BuildContext::new(&home.join("Dockerfile")).file("jaeger", &program);
+    builder.simple(spec, context, step).await
+}
+
+/// What it said, once it has ended well.
+async fn run(program: &str, args: &[&str], dir: &Path) -> anyhow::Result<String> {
     let output = tokio::process::Command::new(program)
         .args(args)
         .current_dir(dir)
+        // No C: the program runs on any base.
+        .env("CGO_ENABLED", "0")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
-        .with_context(|| format!("failed to start {program}; this needs a Debian"))?;
+        .with_context(|| match program {
+            "go" => "failed to start go; install Go 1.24 or later".to_owned(),
+            _ => format!("failed to start {program}; this needs a Debian"),
+        })?;
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().last().unwrap_or_default();
     anyhow::ensure!(output.status.success(), "{program} failed: {last}");
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A program of this workspace, from the folder of its binary.
