@@ -15,6 +15,8 @@ pub struct Config {
     pub parking_time: Duration,
     /// `BANCAIRE_BATCH_MAX` (10000): records in one transaction at most.
     pub batch_max: usize,
+    /// `BANCAIRE_WRITERS` (3): transactions at once. Each writer has the partitions of some numbers.
+    pub writers: usize,
 }
 
 impl Config {
@@ -40,11 +42,28 @@ impl Config {
                 "must be 1 to 50000",
             );
         }
+        let writers = source.get("bancaire.writers", "BANCAIRE_WRITERS", 3);
+        if !(1..=8).contains(&writers) {
+            source.problem("bancaire.writers", "BANCAIRE_WRITERS", "must be 1 to 8");
+        }
+        let common = CommonConfig::read(source, 8083);
+        // Each writer keeps one, and so does the relay of the outbox; the API needs another.
+        if (common.postgres.max_connections as usize) < writers + 2 {
+            source.problem(
+                "postgres.max_connections",
+                "POSTGRES_MAX_CONNECTIONS",
+                &format!(
+                    "must be at least {}, two more than BANCAIRE_WRITERS",
+                    writers + 2
+                ),
+            );
+        }
         Self {
-            common: CommonConfig::read(source, 8083),
+            common,
             group,
             parking_time: Duration::from_millis(parking_time_ms),
             batch_max,
+            writers,
         }
     }
 }
@@ -65,11 +84,21 @@ mod tests {
 
     #[test]
     fn bad_fields_are_named_together() {
-        let env = [("BANCAIRE_BATCH_MAX", "0"), ("POSTGRES_PORT", "x")];
+        let env = [
+            ("BANCAIRE_BATCH_MAX", "0"),
+            ("BANCAIRE_WRITERS", "7"),
+            ("POSTGRES_PORT", "x"),
+        ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut source = Source::from_parts(None, env).unwrap();
         Config::read(&mut source);
         let text = source.finish().unwrap_err().to_string();
-        assert!(text.contains("BANCAIRE_BATCH_MAX") && text.contains("POSTGRES_PORT"));
+        for name in [
+            "BANCAIRE_BATCH_MAX",
+            "POSTGRES_PORT",
+            "POSTGRES_MAX_CONNECTIONS",
+        ] {
+            assert!(text.contains(name), "{text}");
+        }
     }
 }

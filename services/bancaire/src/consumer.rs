@@ -1,9 +1,12 @@
 //! The consumer: polls on a thread of its own, decodes, and hands batches to the
-//! [writer](crate::writer), one ahead of the one that is being committed.
+//! [writers](crate::writer), one ahead of the one that each is committing.
 //!
-//! No timer: the writer's commit is the batching window. While it commits, what arrives is
+//! No timer: a writer's commit is the batching window. While it commits, what arrives for it is
 //! collected; when it is free, it gets what there is. So a batch has one record at a low rate and
 //! thousands under load.
+//!
+//! Each writer has the partitions of some numbers, of all topics: as the topics have the same number
+//! of partitions and the same keys, an account is one writer's, and no two wait for each other.
 //!
 //! When PostgreSQL is away the partitions are paused and polling goes on, so that the group does
 //! not take them away. When the registry is away, only a partition whose next record needs a schema
@@ -20,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use chassis::kafka::headers::to_text;
 use chassis::kafka::{Backoff, Decoded, EventDecoder, Failure, Poison};
+use futures_util::future::select_all;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -73,7 +77,8 @@ pub struct Source {
     pub decoder: EventDecoder,
     pub batch_max: usize,
     pub group: String,
-    pub work: mpsc::Sender<Work>,
+    /// One for each writer.
+    pub work: Vec<mpsc::Sender<Work>>,
     pub shared: Arc<Shared>,
     pub runtime: Handle,
     pub shutdown: CancellationToken,
@@ -88,9 +93,13 @@ pub fn run(source: Source) {
             .health
             .stop(format_args!("failed to subscribe: {e}"));
     }
+    let lane = |work: &mpsc::Sender<Work>| Lane {
+        batch: BatchBuilder::new(source.batch_max),
+        work: work.clone(),
+    };
     let mut poller = Poller {
         generation: source.shared.generation.load(Ordering::Acquire),
-        batch: BatchBuilder::new(source.batch_max),
+        lanes: source.work.iter().map(lane).collect(),
         source,
         phase: Phase::Unassigned,
         assigned: Vec::new(),
@@ -109,6 +118,23 @@ pub fn run(source: Source) {
     }
 }
 
+/// What is collected for a writer.
+struct Lane {
+    batch: BatchBuilder,
+    work: mpsc::Sender<Work>,
+}
+
+impl Lane {
+    /// Gives the batch to the writer, if there is one and room for it.
+    fn offer(&mut self, generation: u64) {
+        if !self.batch.is_empty()
+            && let Ok(permit) = self.work.try_reserve()
+        {
+            permit.send(Work::Batch(self.batch.take(generation)));
+        }
+    }
+}
+
 struct Poller {
     source: Source,
     generation: u64,
@@ -117,7 +143,7 @@ struct Poller {
     /// The next offset expected in each partition that is read.
     positions: FastMap<(EventType, i32), i64>,
     unreadable: Unreadable,
-    batch: BatchBuilder,
+    lanes: Vec<Lane>,
     /// All partitions, because the writer is stalled.
     paused: bool,
     hinted: Instant,
@@ -160,7 +186,9 @@ impl Poller {
     /// Batches in the queue become void, and positions unknown.
     fn forget_positions(&mut self) {
         self.generation = self.source.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.batch.clear();
+        for lane in &mut self.lanes {
+            lane.batch.clear();
+        }
         self.positions.clear();
         self.forget_unreadable();
         self.source.shared.forget_committed();
@@ -181,13 +209,11 @@ impl Poller {
         let consumer = self.source.consumer.clone();
         let mut wait = match &self.phase {
             Phase::Asking(..) | Phase::Locating(_) => BUSY_POLL * 5,
-            _ if self.batch.is_full() => Duration::ZERO,
-            _ if self.batch.is_empty() => IDLE_POLL,
-            _ if self.source.work.capacity() == 0 => BUSY_POLL,
-            _ => Duration::ZERO,
+            _ if self.is_full() => Duration::ZERO,
+            _ => self.idle_time(),
         };
         // A full batch is over its bound by what was polled while the partitions were paused.
-        while !self.batch.is_full() || self.paused {
+        while !self.is_full() || self.paused {
             let polled = consumer.poll(wait);
             wait = Duration::ZERO;
             if consumer.context().has_changed() {
@@ -205,7 +231,27 @@ impl Poller {
         }
     }
 
-    /// Decodes a record into the batch. One that comes again after positions were reset is not
+    /// True when a batch takes no more.
+    fn is_full(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.batch.is_full())
+    }
+
+    /// How long to wait for the next record, by whether a writer can be given what there is.
+    fn idle_time(&self) -> Duration {
+        let mut waiting = self.lanes.iter().filter(|lane| !lane.batch.is_empty());
+        match waiting.next() {
+            None => IDLE_POLL,
+            Some(first) if first.work.capacity() == 0 => {
+                match waiting.all(|lane| lane.work.capacity() == 0) {
+                    true => BUSY_POLL,
+                    false => Duration::ZERO,
+                }
+            }
+            Some(_) => Duration::ZERO,
+        }
+    }
+
+    /// Decodes a record into the batch of its writer. One that comes again after positions were reset is not
     /// what is expected, and is left.
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let Some(topic) = EventType::from_topic(message.topic()) else {
@@ -219,7 +265,9 @@ impl Poller {
         if offset < position || is_unreadable {
             return;
         }
-        let may_trace = self.batch.may_trace();
+        let lanes = self.lanes.len();
+        let batch = &mut self.lanes[partition as usize % lanes].batch;
+        let may_trace = batch.may_trace();
         let trace = may_trace.then(|| traces::receive(message, &self.source.group));
         let trace = trace.flatten();
         let decoder = &self.source.decoder;
@@ -256,45 +304,50 @@ impl Poller {
             offset,
         };
         self.positions.insert((topic, partition), offset + 1);
-        self.batch
-            .push(origin, position, content, message.key(), message.payload());
+        let batch = &mut self.lanes[partition as usize % lanes].batch;
+        batch.push(origin, position, content, message.key(), message.payload());
         if let Some(span) = trace {
-            self.batch.trace(span);
+            batch.trace(span);
         }
     }
 
-    /// Gives the batch to the writer, and stops the flow while the writer is stalled.
+    /// Gives the batches to the writers, and stops the flow while one is stalled.
     fn hand_over(&mut self) {
-        if self.batch.is_empty() {
-            return;
+        self.offer();
+        if self.is_full() && !self.paused {
+            self.wait_for_room();
         }
-        match (self.offer(), self.paused) {
-            (true, true) => self.resume(),
+        match (self.is_full(), self.paused) {
+            (true, false) => self.pause(),
             // Polling goes on in between, as the group demands.
-            (false, true) => std::thread::sleep(BUSY_POLL * 10),
-            (false, false) if self.batch.is_full() => self.pause(),
-            _ => {}
+            (true, true) => std::thread::sleep(BUSY_POLL * 10),
+            (false, true) => self.resume(),
+            (false, false) => {}
         }
     }
 
-    /// True when the writer had room for the batch; waits a little when the batch is full.
-    fn offer(&mut self) -> bool {
-        let work = &self.source.work;
-        let permit = if self.batch.is_full() && !self.paused {
-            let reserve = async { tokio::time::timeout(STALLED_AFTER, work.reserve()).await };
-            self.source
-                .runtime
-                .block_on(reserve)
-                .ok()
-                .and_then(Result::ok)
-        } else {
-            work.try_reserve().ok()
-        };
-        let Some(permit) = permit else {
-            return false;
-        };
-        permit.send(Work::Batch(self.batch.take(self.generation)));
-        true
+    fn offer(&mut self) {
+        for lane in &mut self.lanes {
+            lane.offer(self.generation);
+        }
+    }
+
+    /// Waits a little until no batch is full; meanwhile the others are handed over as well.
+    fn wait_for_room(&mut self) {
+        let deadline = Instant::now() + STALLED_AFTER;
+        while self.is_full() {
+            let waiting = self.lanes.iter().filter(|lane| !lane.batch.is_empty());
+            let rooms = select_all(waiting.map(|lane| Box::pin(lane.work.reserve())));
+            // The permit goes back at once, and is there for the offer.
+            let is_room = self.source.runtime.block_on(async {
+                let room = tokio::time::timeout_at(deadline.into(), rooms).await;
+                matches!(room, Ok((Ok(_), ..)))
+            });
+            if !is_room {
+                return;
+            }
+            self.offer();
+        }
     }
 
     fn pause(&mut self) {

@@ -13,7 +13,7 @@ use rdkafka::consumer::CommitMode;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
@@ -102,9 +102,7 @@ async fn work(
     };
     let producer = EventProducer::new(&config.common.kafka, crate::SERVICE)?;
     let decoder = EventDecoder::new(registry);
-    // Room for one: the next batch is decoded while the current one commits, and no more wait.
-    let (work, queue) = mpsc::channel(1);
-    let sink = Sink {
+    let sink = Arc::new(Sink {
         pool: pool.clone(),
         ids,
         decoder: decoder.clone(),
@@ -112,8 +110,15 @@ async fn work(
         parking_time: config.parking_time,
         shared: shared.clone(),
         shutdown: shutdown.clone(),
-    };
-    let mut writer = tokio::spawn(Writer::new(sink).run(queue));
+    });
+    let mut writers = JoinSet::new();
+    let mut work = Vec::new();
+    for number in 0..config.writers {
+        // Room for one: the next batch is decoded while the current one commits, and no more wait.
+        let (sender, queue) = mpsc::channel(1);
+        work.push(sender);
+        writers.spawn(Writer::new(sink.clone(), number == 0).run(queue));
+    }
     let relay = outbox::relay(
         pool.clone(),
         producer.clone(),
@@ -140,14 +145,15 @@ async fn work(
         // First: both end with the shutdown, too. Before it they end only by a panic.
         biased;
         () = shutdown.cancelled() => {}
-        ended = &mut writer => anyhow::bail!("the writer ended: {ended:?}"),
+        ended = writers.join_next() => anyhow::bail!("a writer ended: {ended:?}"),
         ended = &mut relay => anyhow::bail!("the relay ended: {ended:?}"),
     }
-    // The consumer stops first; then the queue is closed and the writer ends with what it has.
+    // The consumer stops first; then the queues are closed and the writers end with what they have.
     let _ = tokio::task::spawn_blocking(move || poller.join()).await;
-    if tokio::time::timeout(DRAIN, &mut writer).await.is_err() {
-        tracing::warn!("Gave up the batch in hand: it will be read again");
-        writer.abort();
+    let drained = async { while writers.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!("Gave up what was in hand: it will be read again");
+        writers.abort_all();
     }
     if tokio::time::timeout(DRAIN, &mut relay).await.is_err() {
         relay.abort();

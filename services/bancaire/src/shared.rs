@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chassis::metrics::{COMMITTED_OFFSET, CONSUMER_LAG};
 use schemas::EventType;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 use crate::health::Health;
 
@@ -16,6 +16,9 @@ pub struct Shared {
     /// Counts up whenever the positions of the consumer become invalid.
     pub generation: AtomicU64,
     pub health: Health,
+    /// Shared by the writers while they try to commit, and taken alone by who reads the stored offsets:
+    /// what is about to move them is done by then.
+    pub commits: RwLock<()>,
     /// Wakes the relay when the outbox has rows.
     pub outbox_ready: Arc<Notify>,
     offsets: Mutex<Offsets>,

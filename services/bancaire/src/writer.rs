@@ -1,6 +1,6 @@
-//! The writer: one transaction per batch, offsets included, for as long as it takes.
+//! A writer: one transaction per batch, offsets included, for as long as it takes.
 //!
-//! It takes work from the [consumer](crate::consumer), one piece after the other, and never skips
+//! There are several, with a connection and a part of the partitions each. One takes work from the [consumer](crate::consumer), one piece after the other, and never skips
 //! any: it backs off and tries again, unless the batch's offsets are not its own any more. What it
 //! commits leaves through the [outbox](crate::outbox).
 
@@ -36,8 +36,7 @@ const EXPECT_AGAIN: u32 = 20;
 /// What the writer is asked to do, in order.
 pub enum Work {
     Batch(Batch),
-    /// Where to begin in newly assigned partitions. Asked through the same queue as the batches,
-    /// so that the answer counts what came before.
+    /// Where to begin in newly assigned partitions; any writer can say.
     Positions(PositionsRequest),
 }
 
@@ -86,7 +85,9 @@ pub struct Sink {
 }
 
 pub struct Writer {
-    pub(crate) sink: Sink,
+    pub(crate) sink: Arc<Sink>,
+    /// Refuses what has been parked for too long: one of all does.
+    sweeps: bool,
     /// Kept between batches; given up after any error.
     pub(crate) conn: Option<PoolConnection<Postgres>>,
     /// Batches that still look for duplicates beforehand.
@@ -116,9 +117,10 @@ struct Committed {
 }
 
 impl Writer {
-    pub fn new(sink: Sink) -> Self {
+    pub fn new(sink: Arc<Sink>, sweeps: bool) -> Self {
         Self {
             sink,
+            sweeps,
             conn: None,
             expect_duplicates: 0,
             expect_parking: 0,
@@ -140,7 +142,7 @@ impl Writer {
                     Some(Work::Positions(request)) => self.answer(request).await,
                     None => return,
                 },
-                _ = sweep.tick() => self.sweep().await,
+                _ = sweep.tick(), if self.sweeps => self.sweep().await,
             }
         }
     }
@@ -149,8 +151,10 @@ impl Writer {
     async fn commit(&mut self, batch: &Batch) {
         let mut backoff = Backoff::default();
         let mut doubt = false;
+        let sink = self.sink.clone();
         loop {
-            let generation = &self.sink.shared.generation;
+            let commits = sink.shared.commits.read().await;
+            let generation = &sink.shared.generation;
             if generation.load(Ordering::Acquire) != batch.generation {
                 tracing::debug!(
                     records = batch.records.len(),
@@ -182,6 +186,7 @@ impl Writer {
                     self.failed(&abort);
                     // Whether a COMMIT went through is read, not guessed.
                     doubt = !chassis::mutant!("forget-doubt-and-offsets");
+                    drop(commits);
                     if !backoff.wait(&self.sink.shutdown).await {
                         return;
                     }
@@ -219,7 +224,11 @@ impl Writer {
             let read = async |_: &Sink, conn: &mut PgConnection| {
                 Ok(flux::positions(conn, &request.cluster_id, &request.windows).await?)
             };
-            match self.attempt(read).await {
+            let commits = self.sink.clone();
+            let commits = commits.shared.commits.write().await;
+            let result = self.attempt(read).await;
+            drop(commits);
+            match result {
                 Ok(positions) => {
                     // The consumer may have been given other partitions meanwhile.
                     let _ = request.reply.send(positions);

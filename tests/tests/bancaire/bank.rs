@@ -38,7 +38,9 @@ pub struct Row {
 /// What a bank without any data of its own would be started with.
 pub async fn config(name: &str) -> Config {
     let lab = lab().await;
-    let postgres = lab.fresh_database(name).await;
+    let mut postgres = lab.fresh_database(name).await;
+    // Three writers, the relay, and the API.
+    postgres.max_connections = 6;
     Config {
         group: postgres.database.clone(),
         common: CommonConfig {
@@ -55,6 +57,7 @@ pub async fn config(name: &str) -> Config {
         },
         parking_time: Duration::from_secs(60),
         batch_max: 5_000,
+        writers: 3,
     }
 }
 

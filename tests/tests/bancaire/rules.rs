@@ -21,16 +21,16 @@ async fn duplicates_have_no_effect_within_a_batch_or_across_batches() {
     let twice = good.iter().flat_map(|event| [event.clone(), event.clone()]);
     let stream: Vec<Event> = twice.chain(good.iter().cloned()).collect();
     let places = log.send_at_once(&stream).await;
-    for batch_max in [1, 7, 5_000] {
+    for (batch_max, writers) in [(1, 3), (7, 2), (5_000, 1)] {
         let mut config = bank::config("duplicates").await;
-        config.batch_max = batch_max;
+        (config.batch_max, config.writers) = (batch_max, writers);
         let bank = Bank::start(config).await;
         bank.passes_all(places.iter().copied()).await;
         // 100 + (1 + … + 20) + 20 × 0.01 - (1 + … + 5) - 5 × 0.10
         assert_eq!(
             bank.solde(&account).await,
             "294.70",
-            "batches of {batch_max}"
+            "batches of {batch_max}, {writers} writers"
         );
         assert_eq!(bank.rows(&account).await, good.len() as i64);
         bank.close().await;

@@ -25,11 +25,12 @@ const SERVICES: [(&str, Read); 4] = [
 ];
 
 #[rustfmt::skip]
-const MEANINGS: [(&str, &str); 46] = [
+const MEANINGS: [(&str, &str); 47] = [
     ("BANCAIRE_BATCH_MAX", "Records in one transaction at most"),
     ("BANCAIRE_GROUP", "The consumer group, whose members share the partitions"),
     ("BANCAIRE_PARKING_TIME_MS", "How long an event waits for its account to be opened"),
     ("BANCAIRE_URL", "Where bancaire is"),
+    ("BANCAIRE_WRITERS", "Transactions at once, each with the partitions of some numbers"),
     ("EDALAB_DIR", "The folder of the lab that the page may break; `up` says it"),
     ("EDALAB_TRACES_PER_SECOND", "Traces begun per second at most"),
     ("EDALAB_XTASK", "The xtask that runs the lab; `up` says it"),

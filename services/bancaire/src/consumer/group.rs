@@ -119,6 +119,9 @@ pub fn consumer(kafka: &KafkaConfig, group: &str) -> anyhow::Result<GroupConsume
         .set("heartbeat.interval.ms", "2000")
         // Some batches ahead, not the default 64 MiB and 100,000 records.
         .set("queued.min.messages", "20000")
+        // How long a partition with so many rests before it is read on: by default a second, in which
+        // the writers would have been through with them twice.
+        .set("fetch.queue.backoff.ms", "20")
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.max.bytes", "8388608");
     GroupConsumer::from_config_and_context(&config, Membership::default())

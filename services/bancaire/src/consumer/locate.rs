@@ -21,7 +21,7 @@ impl Poller {
             Phase::Asking(request, answer) => {
                 if let Some(waiting) = request.take()
                     && let Err(mpsc::error::TrySendError::Full(Work::Positions(waiting))) =
-                        self.source.work.try_send(Work::Positions(waiting))
+                        self.source.work[0].try_send(Work::Positions(waiting))
                 {
                     *request = Some(waiting);
                 }
