@@ -7,6 +7,8 @@ use futures_util::SinkExt;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{Lab, http};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::socket::Socket;
 
 /// The status with which a WebSocket is refused under some headers; 101 when it is not.
-async fn refused(url: &str, headers: &[(&'static str, &str)]) -> u16 {
+pub async fn refused(url: &str, headers: &[(&'static str, &str)]) -> u16 {
     let mut request = url.into_client_request().expect("a request");
     for (name, value) in headers {
         request
@@ -123,30 +125,50 @@ async fn ten_megabytes_in_a_frame_end_with_1009_and_hurt_nobody() {
     other.hear_of("stats").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_subscriptions_is_answered_in_turn() {
-    let lab = Lab::shared().await;
-    let mut socket = Socket::open(&lab.ws_url()).await;
-    for _ in 0..1000 {
-        socket
-            .say(json!({"action": "subscribe", "topics": ["bancaire.compte.ferme"]}))
-            .await;
-    }
-    socket
-        .say(json!({"action": "subscribe", "topics": ["nope"]}))
-        .await;
-    let error = socket.hear_of("error").await;
-    assert!(
-        error["payload"]["detail"]
-            .as_str()
-            .unwrap()
-            .contains("nope"),
-        "{error}"
+/// What a service answers to a body of ten megabytes, announced and then sent as far as it is read.
+async fn ten_megabytes_to(service: &str, path: &str) -> String {
+    let address = service.trim_start_matches("http://");
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let (mut reading, mut writing) = stream.into_split();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: \
+         {}\r\n\r\n",
+        10 << 20
     );
+    let sending = tokio::spawn(async move {
+        writing.write_all(head.as_bytes()).await?;
+        for _ in 0..160 {
+            writing.write_all(&[b' '; 64 << 10]).await?;
+        }
+        // The answer is waited for with the connection open.
+        Ok::<_, std::io::Error>(writing)
+    });
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        line.push(reading.read_u8().await.expect("it answers"));
+    }
+    sending.abort();
+    String::from_utf8(line).expect("a status line is text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_megabytes_in_a_body_are_answered_with_413() {
+    let lab = Lab::shared().await;
+    for (service, path) in [
+        (lab.gateway_url(), "/api/v1/events/produce"),
+        (lab.simulator_url(), "/api/v1/events/produce"),
+        (lab.registry_url(), "/subjects/large-value/versions"),
+    ] {
+        let answer = ten_megabytes_to(&service, path);
+        let answer = lab.deadline(answer).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{service}: {answer}");
+        let health = http().get(format!("{service}/metrics")).send().await;
+        assert_eq!(health.expect("it goes on").status(), 200, "{service}");
+    }
 }
 
 /// A gateway of this process, before the shared lab, with settings of its own.
-async fn own_gateway(lab: &Lab, env: &[(&str, &str)]) -> (String, CancellationToken) {
+pub async fn own_gateway(lab: &Lab, env: &[(&str, &str)]) -> (String, CancellationToken) {
     let own = [
         ("SERVICE_PORT", "0".to_owned()),
         ("KAFKA_BOOTSTRAP_SERVERS", lab.kafka_bootstrap()),

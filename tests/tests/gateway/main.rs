@@ -1,5 +1,6 @@
 //! The gateway against real parts: what it streams, whom it lets in, what it shows of the lab.
 
+mod crowd;
 mod door;
 mod lab_control;
 mod socket;
