@@ -12,7 +12,7 @@ use crate::socket::{Socket, produce};
 
 const CROWD: usize = 1000;
 /// Messages of each client in the flood.
-const WORDS: usize = 50;
+const WORDS: usize = 10;
 /// The bound on every service's memory in the fault matrix.
 const MEMORY_MAX: u64 = 512 << 20;
 
@@ -54,10 +54,8 @@ async fn a_thousand_clients_and_a_flood_of_subscriptions_harm_nobody() {
     let mut watcher = Socket::watch(&url, &["bancaire.compte.ouvert"]).await;
     let flooding = join_all(crowd.iter_mut().map(flood));
     let watching = async {
-        let ids = produce(lab, "CompteOuvert", 3).await;
-        for id in &ids {
-            watcher.event(id).await;
-        }
+        let ids = produce(lab, "CompteOuvert", 1).await;
+        watcher.event(&ids[0]).await;
     };
     lab.deadline(async { tokio::join!(flooding, watching) })
         .await;
@@ -78,7 +76,7 @@ async fn the_cap_holds_for_the_thousand_and_first() {
         assert_eq!(refused(&url, &[]).await, 503);
     }
     // Who was let in is served all the same, and who leaves makes room.
-    crowd[0].hear_of("stats").await;
+    lab.deadline(flood(&mut crowd[0])).await;
     crowd.pop();
     tests::until_async("there is room again", async || {
         (refused(&url, &[]).await == 101).then_some(())
