@@ -25,7 +25,7 @@ impl Sending {
         let is_followed = parent.as_ref().is_some_and(|(_, value)| is_sampled(value));
         // Inside a span the decision was made where its trace began.
         let may_begin = Span::current().is_none();
-        if !(is_followed || may_begin) || !sampling::admits_event() {
+        if !(is_followed || may_begin) || !sampling::admits_event(is_followed) {
             if let Some((_, value)) = parent.filter(|_| is_followed) {
                 // Of the same trace, but not recorded: a request for many events is not followed in all.
                 value.truncate(53);

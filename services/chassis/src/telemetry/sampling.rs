@@ -15,16 +15,19 @@ use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 /// Traces of reading requests, which pages and probes repeat all the time, as a share of the others.
 const READS: f64 = 0.1;
 
-/// For events that begin a trace, or go on in one.
-static EVENTS: LazyLock<Bucket> = LazyLock::new(|| Bucket::new(10.0));
+/// For events that begin a trace.
+static BEGINNING: LazyLock<Bucket> = LazyLock::new(|| Bucket::new(10.0));
+/// For events that go on in one, as many again: a simulation must not use up what a request needs.
+static FOLLOWING: LazyLock<Bucket> = LazyLock::new(|| Bucket::new(10.0));
 
-/// True when an event published now may have a span of its own.
-pub fn admits_event() -> bool {
-    EVENTS.admits()
+/// True when an event published now may have a span of its own; `follows` in a trace that is recorded.
+pub fn admits_event(follows: bool) -> bool {
+    if follows { &FOLLOWING } else { &BEGINNING }.admits()
 }
 
 pub(super) fn set_events_per_second(per_second: f64) {
-    EVENTS.set(per_second);
+    BEGINNING.set(per_second);
+    FOLLOWING.set(per_second);
 }
 
 /// So many per second, with a second's worth at once: the generic cell rate algorithm, without a
@@ -172,6 +175,14 @@ mod tests {
         assert_eq!(admitted(100 * SECOND), 0);
         bucket.set(0.1);
         assert_eq!(admitted(200 * SECOND), 1);
+    }
+
+    #[test]
+    fn a_simulation_does_not_use_up_what_a_request_needs() {
+        set_events_per_second(10.0);
+        let begun = (0..100).filter(|_| admits_event(false)).count();
+        assert!(begun < 100, "{begun}");
+        assert!(admits_event(true));
     }
 
     #[test]
