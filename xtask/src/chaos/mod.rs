@@ -30,6 +30,7 @@ use self::scenario::{Fault, Need, Step};
 use crate::Context;
 use crate::components::broker::BrokerChoice;
 use crate::components::docker::Daemon;
+use crate::output::Step as Progress;
 
 /// How to run them.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ pub async fn run_all(
         let outcome = if let Some(reason) = lacks(fault).await {
             Outcome::new(fault, seed, "").not_run(reason)
         } else if fault.is_tests() {
-            run_tests(ctx, fault, seed, &options.stop).await
+            run_tests(ctx, fault, seed, &step, &options.stop).await
         } else {
             run_in_lab(ctx, fault, seed, &mut current, &programs, options).await?
         };
@@ -154,7 +155,13 @@ async fn lacks(fault: &Fault) -> Option<String> {
     None
 }
 
-async fn run_tests(ctx: &Context, fault: &Fault, seed: u64, stop: &CancellationToken) -> Outcome {
+async fn run_tests(
+    ctx: &Context,
+    fault: &Fault,
+    seed: u64,
+    shown: &Progress,
+    stop: &CancellationToken,
+) -> Outcome {
     let began = Instant::now();
     let mut outcome = Outcome::new(fault, seed, "test");
     for step in &fault.steps {
@@ -162,7 +169,7 @@ async fn run_tests(ctx: &Context, fault: &Fault, seed: u64, stop: &CancellationT
             continue;
         };
         let ran = tokio::select! {
-            ran = steps::run_test(ctx, test) => ran,
+            ran = steps::run_test(ctx, test, shown) => ran,
             () = stop.cancelled() => Err(anyhow::anyhow!("interrupted")),
         };
         outcome.took_ms = began.elapsed().as_millis() as u64;

@@ -1,5 +1,6 @@
 //! Does what a fault's steps say.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::scenario::{
     Component, Condition, HELD, Load, Made, Poison, State, Step, Storm, Test, Wired,
 };
 use super::wire::{LOSS_PATIENCE, Wire};
+use crate::output::Step as Progress;
 use crate::state::ComponentState;
 use crate::{Context, cargo, lab};
 
@@ -251,22 +253,41 @@ async fn health(lab: &ChaosLab) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// When a test fails, or there are not as many as there should be.
-pub async fn run_test(ctx: &Context, test: &Test) -> anyhow::Result<String> {
-    let mut command = tokio::process::Command::new(cargo::program());
+pub async fn run_test(ctx: &Context, test: &Test, step: &Progress) -> anyhow::Result<String> {
+    // With the whole workspace, as all tests are built: a package by itself gets other features of what
+    // it shares, and everything is compiled once more.
+    let mut args = vec!["test", "--workspace", "--no-run"];
+    match &test.target {
+        Some(target) => args.extend(["--test", target]),
+        None => args.push("--lib"),
+    }
+    let artifacts = cargo::build(ctx, &args, "its tests", step).await?;
+    let is_its = |artifact: &&cargo::Artifact| {
+        let package = artifact.manifest_path.parent().and_then(Path::file_name);
+        let target = test.target.as_ref();
+        artifact.profile.test
+            && package.is_some_and(|package| package == test.package.as_str())
+            && target.is_none_or(|target| artifact.target.name == *target)
+    };
+    let found = artifacts.iter().find(is_its).and_then(|artifact| {
+        let program = artifact.executable.as_ref()?;
+        Some((program, artifact.manifest_path.parent()?))
+    });
+    let (program, dir) = found.with_context(|| format!("{} has no such tests", test.package))?;
+    step.update("runs its tests");
+    let mut command = tokio::process::Command::new(program);
     command
-        .args(["test", "--quiet", "--package", &test.package])
-        .current_dir(&ctx.root)
+        .arg(&test.name)
+        .current_dir(dir)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    match &test.target {
-        Some(target) => command.args(["--test", target]),
-        None => command.arg("--lib"),
-    };
-    command.arg(&test.name);
     if test.ignored {
-        command.args(["--", "--ignored"]);
+        command.arg("--ignored");
     }
-    let output = command.output().await.context("failed to start cargo")?;
+    let output = command
+        .output()
+        .await
+        .context("failed to start the tests")?;
     let text = format!(
         "{}\n{}",
         String::from_utf8_lossy(&output.stdout),
