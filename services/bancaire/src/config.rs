@@ -52,7 +52,7 @@ impl Config {
             source.problem(
                 "postgres.max_connections",
                 "POSTGRES_MAX_CONNECTIONS",
-                &format!(
+                format!(
                     "must be at least {}, two more than BANCAIRE_WRITERS",
                     writers + 2
                 ),

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chassis::kafka::{Backoff, EventProducer, RawRecord, event_headers_in};
 use chassis::registry::SchemaIds;
-use chassis::telemetry;
+use chassis::{postgres, telemetry};
 use chrono::{DateTime, Utc};
 use schemas::{DLQ_TOPIC, DeadLetter, DeadLetterError, DeadLetterMetadata, Event, wire};
 use serde_json::{Map, Value};
@@ -33,6 +33,9 @@ const BATCH: i64 = 1000;
 const FALLBACK: Duration = Duration::from_secs(1);
 /// A question to PostgreSQL that takes longer is given up, with its connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A relay waits for the broker inside its transaction, as long as the producer does and a little more;
+/// after that it stands still, and another may have its lock.
+const STANDSTILL: Duration = Duration::from_secs(150);
 /// Only one worker relays at a time: rows leave in the order of their ids.
 const RELAY_LOCK: i64 = 0x0065_6461_6c61_6202;
 
@@ -170,7 +173,12 @@ async fn relay_once(
 ) -> anyhow::Result<usize> {
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(pool.acquire().await.context("failed to connect")?),
+        None => {
+            let mut new = pool.acquire().await.context("failed to connect")?;
+            let bounded = postgres::bound_standstill(&mut new, STANDSTILL);
+            bounded.await.context("failed to set a session up")?;
+            conn.insert(new)
+        }
     };
     let begin = conn.begin();
     let mut transaction = answered(begin)

@@ -30,6 +30,9 @@ use crate::{metrics, outbox, parking};
 
 /// An attempt that takes longer is given up: the connection may be half open.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// PostgreSQL ends a transaction in which nothing is said for so long, and gives what it had locked to
+/// others: its worker stands still, and its partitions are somebody else's by now.
+const STANDSTILL: Duration = Duration::from_secs(10);
 /// After a duplicate, or after an event had to be parked, this many batches expect another.
 const EXPECT_AGAIN: u32 = 20;
 
@@ -256,7 +259,11 @@ impl Writer {
         let attempt = async {
             let conn = match conn {
                 Some(conn) => conn,
-                None => conn.insert(sink.pool.acquire().await?),
+                None => {
+                    let mut new = sink.pool.acquire().await?;
+                    postgres::bound_standstill(&mut new, STANDSTILL).await?;
+                    conn.insert(new)
+                }
             };
             work(sink, conn).await
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
-use sqlx::{ConnectOptions, Transaction};
+use sqlx::{ConnectOptions, PgConnection, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::PostgresConfig;
@@ -42,6 +42,22 @@ pub fn connect(config: &PostgresConfig) -> anyhow::Result<PgPool> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(Duration::from_secs(60))
         .connect_lazy_with(options(config)))
+}
+
+/// Lets PostgreSQL end a transaction of this session, and the session with it, when nothing is said in
+/// it for so long.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn bound_standstill(
+    conn: &mut PgConnection,
+    standstill: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false)")
+        .bind(standstill.as_millis().to_string())
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// One round trip.
