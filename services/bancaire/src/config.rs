@@ -15,7 +15,8 @@ pub struct Config {
     pub parking_time: Duration,
     /// `BANCAIRE_BATCH_MAX` (10000): records in one transaction at most.
     pub batch_max: usize,
-    /// `BANCAIRE_WRITERS` (3): transactions at once. Each writer has the partitions of some numbers.
+    /// `BANCAIRE_WRITERS` (1): transactions at once. Each writer has the partitions of some numbers. Three
+    /// drain a backlog at the speed of more cores; at a low rate their smaller batches only cost more.
     pub writers: usize,
 }
 
@@ -42,7 +43,7 @@ impl Config {
                 "must be 1 to 50000",
             );
         }
-        let writers = source.get("bancaire.writers", "BANCAIRE_WRITERS", 3);
+        let writers = source.get("bancaire.writers", "BANCAIRE_WRITERS", 1);
         if !(1..=8).contains(&writers) {
             source.problem("bancaire.writers", "BANCAIRE_WRITERS", "must be 1 to 8");
         }

@@ -5,7 +5,7 @@
 //! collected; when it is free, it gets what there is. So a batch has one record at a low rate and
 //! thousands under load.
 //!
-//! Each writer has the partitions of some numbers, of all topics: as the topics have the same number
+//! With several writers each has the partitions of some numbers, of all topics: as the topics have the same number
 //! of partitions and the same keys, an account is one writer's, and no two wait for each other.
 //!
 //! When PostgreSQL is away the partitions are paused and polling goes on, so that the group does

@@ -1,6 +1,6 @@
 //! A writer: one transaction per batch, offsets included, for as long as it takes.
 //!
-//! There are several, with a connection and a part of the partitions each. One takes work from the [consumer](crate::consumer), one piece after the other, and never skips
+//! There may be several, with a connection and a part of the partitions each. One takes work from the [consumer](crate::consumer), one piece after the other, and never skips
 //! any: it backs off and tries again, unless the batch's offsets are not its own any more. What it
 //! commits leaves through the [outbox](crate::outbox).
 
