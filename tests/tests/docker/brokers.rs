@@ -27,11 +27,11 @@ fn three_brokers_outlive_one_and_wait_for_the_second() {
         assert_eq!(partition["replicas"].as_array().map(Vec::len), Some(3));
     }
     let status: Value = lab.xtask(&["status", "--json"]).success().json();
-    assert_eq!(
-        status["components"].as_array().expect("parts").len(),
-        9,
-        "{status}"
-    );
+    let parts = status["components"].as_array().expect("parts").iter();
+    // Some watch the lab only where their images are here.
+    let optional = ["grafana", "jaeger"].map(Value::from);
+    let parts = parts.filter(|part| !optional.contains(&part["name"]));
+    assert_eq!(parts.count(), 9, "{status}");
 
     let simulation = lab
         .command(&["simulate", "--rate", "40", "--duration", "45", "--json"])
