@@ -5,8 +5,9 @@
 //! collected; when it is free, it gets what there is. So a batch has one record at a low rate and
 //! thousands under load.
 //!
-//! With several writers each has the partitions of some numbers, of all topics: as the topics have the same number
-//! of partitions and the same keys, an account is one writer's, and no two wait for each other.
+//! With several writers each has the partitions of some numbers, of all topics: as the topics have the
+//! same number of partitions and the same keys, an account is one writer's, and no two wait for each
+//! other.
 //!
 //! When PostgreSQL is away the partitions are paused and polling goes on, so that the group does
 //! not take them away. When the registry is away, only a partition whose next record needs a schema
@@ -236,23 +237,30 @@ impl Poller {
         self.lanes.iter().any(|lane| lane.batch.is_full())
     }
 
+    /// Those that have something for their writers.
+    fn waiting(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| !lane.batch.is_empty())
+    }
+
+    /// The batch that a partition's records go to.
+    fn batch_of(&mut self, partition: i32) -> &mut BatchBuilder {
+        let lane = partition as usize % self.lanes.len();
+        &mut self.lanes[lane].batch
+    }
+
     /// How long to wait for the next record, by whether a writer can be given what there is.
     fn idle_time(&self) -> Duration {
-        let mut waiting = self.lanes.iter().filter(|lane| !lane.batch.is_empty());
-        match waiting.next() {
-            None => IDLE_POLL,
-            Some(first) if first.work.capacity() == 0 => {
-                match waiting.all(|lane| lane.work.capacity() == 0) {
-                    true => BUSY_POLL,
-                    false => Duration::ZERO,
-                }
-            }
-            Some(_) => Duration::ZERO,
+        if self.waiting().next().is_none() {
+            IDLE_POLL
+        } else if self.waiting().all(|lane| lane.work.capacity() == 0) {
+            BUSY_POLL
+        } else {
+            Duration::ZERO
         }
     }
 
-    /// Decodes a record into the batch of its writer. One that comes again after positions were reset is not
-    /// what is expected, and is left.
+    /// Decodes a record into the batch of its writer. One that comes again after positions were reset
+    /// is not what is expected, and is left.
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let Some(topic) = EventType::from_topic(message.topic()) else {
             return;
@@ -265,9 +273,7 @@ impl Poller {
         if offset < position || is_unreadable {
             return;
         }
-        let lanes = self.lanes.len();
-        let batch = &mut self.lanes[partition as usize % lanes].batch;
-        let may_trace = batch.may_trace();
+        let may_trace = self.batch_of(partition).may_trace();
         let trace = may_trace.then(|| traces::receive(message, &self.source.group));
         let trace = trace.flatten();
         let decoder = &self.source.decoder;
@@ -304,7 +310,7 @@ impl Poller {
             offset,
         };
         self.positions.insert((topic, partition), offset + 1);
-        let batch = &mut self.lanes[partition as usize % lanes].batch;
+        let batch = self.batch_of(partition);
         batch.push(origin, position, content, message.key(), message.payload());
         if let Some(span) = trace {
             batch.trace(span);
@@ -336,8 +342,7 @@ impl Poller {
     fn wait_for_room(&mut self) {
         let deadline = Instant::now() + STALLED_AFTER;
         while self.is_full() {
-            let waiting = self.lanes.iter().filter(|lane| !lane.batch.is_empty());
-            let rooms = select_all(waiting.map(|lane| Box::pin(lane.work.reserve())));
+            let rooms = select_all(self.waiting().map(|lane| Box::pin(lane.work.reserve())));
             // The permit goes back at once, and is there for the offer.
             let is_room = self.source.runtime.block_on(async {
                 let room = tokio::time::timeout_at(deadline.into(), rooms).await;

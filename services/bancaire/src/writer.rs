@@ -1,8 +1,9 @@
 //! A writer: one transaction per batch, offsets included, for as long as it takes.
 //!
-//! There may be several, with a connection and a part of the partitions each. One takes work from the [consumer](crate::consumer), one piece after the other, and never skips
-//! any: it backs off and tries again, unless the batch's offsets are not its own any more. What it
-//! commits leaves through the [outbox](crate::outbox).
+//! There may be several, with a connection and a part of the partitions each. One takes work from the
+//! [consumer](crate::consumer), one piece after the other, and never skips any: it backs off and tries
+//! again, unless the batch's offsets are not its own any more. What it commits leaves through the
+//! [outbox](crate::outbox).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -154,11 +155,10 @@ impl Writer {
     async fn commit(&mut self, batch: &Batch) {
         let mut backoff = Backoff::default();
         let mut doubt = false;
-        let sink = self.sink.clone();
+        let shared = self.sink.shared.clone();
         loop {
-            let commits = sink.shared.commits.read().await;
-            let generation = &sink.shared.generation;
-            if generation.load(Ordering::Acquire) != batch.generation {
+            let commits = shared.commits.read().await;
+            if shared.generation.load(Ordering::Acquire) != batch.generation {
                 tracing::debug!(
                     records = batch.records.len(),
                     "Dropped a batch of old positions"
@@ -223,14 +223,14 @@ impl Writer {
     /// Answers where to begin, for as long as it takes or until nobody waits for it.
     async fn answer(&mut self, request: PositionsRequest) {
         let mut backoff = Backoff::default();
+        let shared = self.sink.shared.clone();
         while !request.reply.is_closed() {
             let read = async |_: &Sink, conn: &mut PgConnection| {
                 Ok(flux::positions(conn, &request.cluster_id, &request.windows).await?)
             };
-            let commits = self.sink.clone();
-            let commits = commits.shared.commits.write().await;
+            let alone = shared.commits.write().await;
             let result = self.attempt(read).await;
-            drop(commits);
+            drop(alone);
             match result {
                 Ok(positions) => {
                     // The consumer may have been given other partitions meanwhile.

@@ -42,6 +42,22 @@ fn transfer(from: &str, to: &str, id: &str) -> Value {
     })
 }
 
+/// The span of who asks.
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// Publishes an event through the gateway, as a part of a trace that is recorded.
+async fn publish(lab: &Lab, trace: &str, event: &Value) {
+    let answer = http()
+        .post(format!("{}/api/v1/events/produce", lab.gateway_url()))
+        .header("traceparent", format!("00-{trace}-{CALLER}-01"))
+        .json(event)
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    assert_eq!(status, 200, "{}", answer.text().await.unwrap());
+}
+
 #[track_caller]
 fn one<'a>(spans: &'a [Seen], service: &str, name: &str) -> &'a Seen {
     let mut found = spans
@@ -68,19 +84,8 @@ async fn a_transfer_is_one_trace_from_the_call_to_the_page() {
         lab.deadline(socket.next()).await.unwrap().unwrap();
     }
     let id = uuid::Uuid::new_v4().to_string();
-    let (trace, caller) = (
-        uuid::Uuid::new_v4().simple().to_string(),
-        "00f067aa0ba902b7",
-    );
-    let answer = http()
-        .post(format!("{}/api/v1/events/produce", lab.gateway_url()))
-        .header("traceparent", format!("00-{trace}-{caller}-01"))
-        .json(&transfer(&from, &to, &id))
-        .send()
-        .await
-        .unwrap();
-    let status = answer.status();
-    assert_eq!(status, 200, "{}", answer.text().await.unwrap());
+    let trace = uuid::Uuid::new_v4().simple().to_string();
+    publish(&lab, &trace, &transfer(&from, &to, &id)).await;
     // The page's own copy of the trace id is that of the log.
     let credit = lab
         .deadline(async {
@@ -109,7 +114,7 @@ async fn a_transfer_is_one_trace_from_the_call_to_the_page() {
     let gateway = one(&spans, "gateway", "POST /api/v1/events/{*rest}");
     assert_eq!(
         (gateway.parent.as_str(), gateway.kind),
-        (caller, SpanKind::Server)
+        (CALLER, SpanKind::Server)
     );
     assert_eq!(gateway.attributes["http.response.status_code"], "200");
     let simulator = one(&spans, "simulator", "POST /api/v1/events/produce");
@@ -182,14 +187,8 @@ async fn a_batch_of_many_traces_is_linked_with_each() {
     let mut traces = Vec::new();
     for _ in 0..5 {
         let trace = uuid::Uuid::new_v4().simple().to_string();
-        let answer = http()
-            .post(format!("{}/api/v1/events/produce", lab.gateway_url()))
-            .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
-            .json(&transfer(&from, &to, &uuid::Uuid::new_v4().to_string()))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), 200, "{answer:?}");
+        let id = uuid::Uuid::new_v4().to_string();
+        publish(&lab, &trace, &transfer(&from, &to, &id)).await;
         traces.push(trace);
     }
     lab.xtask(&["services", "up", "bancaire", "--no-build"])

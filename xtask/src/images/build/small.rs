@@ -2,10 +2,11 @@
 //! workspace's own.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::Context as _;
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::base::glibc_needed;
 use super::context::BuildContext;
@@ -15,6 +16,9 @@ use crate::components::postgres::Binaries;
 use crate::images::catalogue::ImageSpec;
 use crate::images::inventory::folder;
 use crate::output::Step;
+
+const DEBIAN: &str = "this needs a Debian";
+const GO: &str = "install Go 1.24 or later";
 
 pub(super) async fn postgres(
     builder: &Builder<'_>,
@@ -45,13 +49,23 @@ pub(super) async fn prometheus(
     if !package.join("usr/bin/prometheus").is_file() {
         step.update("fetches Debian's package of Prometheus");
         let work = tempfile::tempdir_in(folder(ctx)).context("failed to write to the cache")?;
-        run("apt-get", &["download", "prometheus"], work.path()).await?;
+        run(
+            Command::new("apt-get").args(["download", "prometheus"]),
+            work.path(),
+            DEBIAN,
+        )
+        .await?;
         let entries = std::fs::read_dir(work.path()).context("failed to read the cache")?;
         let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let deb = paths.find(|path| path.extension().is_some_and(|e| e == "deb"));
         let deb = deb.context("apt-get fetched no package of Prometheus")?;
         let deb = deb.to_str().context("the cache's path is not UTF-8")?;
-        run("dpkg-deb", &["-x", deb, "unpacked"], work.path()).await?;
+        run(
+            Command::new("dpkg-deb").args(["-x", deb, "unpacked"]),
+            work.path(),
+            DEBIAN,
+        )
+        .await?;
         std::fs::rename(work.path().join("unpacked"), &package)
             .context("failed to write to the cache")?;
     }
@@ -86,8 +100,9 @@ pub(super) async fn jaeger(
     let program = folder(ctx).join(format!("jaeger-{version}"));
     if !program.is_file() {
         step.update(format_args!("fetches {module} {version}"));
-        let fetch = ["mod", "download", "-json", &format!("{module}@{version}")];
-        let fetched = run("go", &fetch, &folder(ctx)).await?;
+        let mut fetch = Command::new("go");
+        fetch.args(["mod", "download", "-json", &format!("{module}@{version}")]);
+        let fetched = run(&mut fetch, &folder(ctx), GO).await?;
         let fetched: Value =
             serde_json::from_str(&fetched).context("go answers something else than JSON")?;
         let found = fetched["Sum"].as_str().unwrap_or_default();
@@ -101,36 +116,38 @@ pub(super) async fn jaeger(
         let work = tempfile::tempdir_in(folder(ctx)).context("failed to write to the cache")?;
         let out = work.path().join("jaeger");
         let to = out.to_str().context("the cache's path is not UTF-8")?;
-        let build = [
+        let mut build = Command::new("go");
+        build.args([
             "build",
             "-trimpath",
             "-ldflags=-s -w",
             "-o",
             to,
             "./cmd/jaeger",
-        ];
-        run("go", &build, Path::new(source)).await?;
+        ]);
+        // No C: the program runs on any base.
+        build.env("CGO_ENABLED", "0");
+        run(&mut build, Path::new(source), GO).await?;
         std::fs::rename(&out, &program).context("failed to write to the cache")?;
     }
     let context = BuildContext::new(&home.join("Dockerfile")).file("jaeger", &program);
     builder.simple(spec, context, step).await
 }
 
-/// What it said, once it has ended well.
-async fn run(program: &str, args: &[&str], dir: &Path) -> anyhow::Result<String> {
-    let output = tokio::process::Command::new(program)
-        .args(args)
+/// What a command said, once it has ended well; `remedy` is for when it cannot be started.
+async fn run(command: &mut Command, dir: &Path, remedy: &str) -> anyhow::Result<String> {
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    let output = command
         .current_dir(dir)
-        // No C: the program runs on any base.
-        .env("CGO_ENABLED", "0")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
         .await
-        .with_context(|| match program {
-            "go" => "failed to start go; install Go 1.24 or later".to_owned(),
-            _ => format!("failed to start {program}; this needs a Debian"),
-        })?;
+        .with_context(|| format!("failed to start {program}; {remedy}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().last().unwrap_or_default();
     anyhow::ensure!(output.status.success(), "{program} failed: {last}");
@@ -168,7 +185,7 @@ pub(super) async fn own(
 
 /// Debug information is most of what cargo writes; without binutils it stays.
 fn strip(program: &Path, to: &Path) -> anyhow::Result<()> {
-    let stripped = Command::new("strip")
+    let stripped = std::process::Command::new("strip")
         .arg("-o")
         .arg(to)
         .arg(program)
