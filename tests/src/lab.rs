@@ -4,17 +4,23 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use chassis::config::{KafkaConfig, PostgresConfig, Secret};
 use schemas::EventType;
 use serde_json::Value;
 use xtask::components::Part;
+use xtask::ports;
 use xtask::state::LabState;
 
 /// No condition of a test takes longer on an idle machine than a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where tests' labs get their ports: below those that xtask chooses itself, and far below those of
+/// outgoing connections, which come and go. A port that is given is not listened on until its part
+/// starts; until then whoever else gets it would answer in the part's place.
+const PORTS: std::ops::Range<u16> = 10_000..18_000;
 
 /// A lab of this test process.
 pub struct Lab {
@@ -370,11 +376,18 @@ fn build(root: &Path) -> PathBuf {
     .clone()
 }
 
-/// Ports that nothing listens on now. Taken together, so that they differ.
+/// Ports that nothing listens on now, and that no other lab of this process was given.
 fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    let ports = listeners.iter().map(|l| l.local_addr().unwrap().port());
-    ports.collect()
+    static TAKEN: Mutex<u32> = Mutex::new(0);
+    let mut taken = TAKEN.lock().expect("nobody panics while holding it");
+    // Test processes search at the same time: each begins well away from the others.
+    let first = std::process::id().wrapping_mul(7919);
+    let next = std::iter::repeat_with(|| {
+        *taken += 1;
+        PORTS.start + (first.wrapping_add(*taken) % PORTS.len() as u32) as u16
+    });
+    let free = next.take(PORTS.len()).filter(|port| ports::is_free(*port));
+    let free: Vec<u16> = free.take(count).collect();
+    assert_eq!(free.len(), count, "there are not so many free ports");
+    free
 }
