@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use bancaire::Config;
 
+// As in the simulator: records are allocated on one thread and freed on another. See ADR 012.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 // Two threads: one commits while the other answers. The consumer polls on a thread of its own.
 #[tokio::main(worker_threads = 2)]
 pub async fn main() -> ExitCode {

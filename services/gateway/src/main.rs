@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use gateway::Config;
 
+// As in the simulator: records are allocated on one thread and freed on another. See ADR 012.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match start().await {

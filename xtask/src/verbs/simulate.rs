@@ -2,6 +2,7 @@
 //! through the simulator while the gateway is away.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -233,6 +234,10 @@ fn show(ctx: &Context, status: &Status) -> anyhow::Result<()> {
 }
 
 /// Asks the gateway, and the simulator itself when the gateway is not there.
+/// One for all calls: making it reads every certificate of the machine, a tenth of a second of CPU.
+static CLIENT: LazyLock<HttpClient> =
+    LazyLock::new(|| HttpClient::with_timeout(Duration::from_secs(20)));
+
 async fn call<T: DeserializeOwned>(
     lab: &LabState,
     method: Method,
@@ -241,8 +246,7 @@ async fn call<T: DeserializeOwned>(
 ) -> anyhow::Result<T> {
     let path = format!("/api/v1/simulation/{action}");
     let send = async |base: String| {
-        let client = HttpClient::with_timeout(Duration::from_secs(20));
-        let mut request = client.request(method.clone(), format!("{base}{path}"));
+        let mut request = CLIENT.request(method.clone(), format!("{base}{path}"));
         if let Some(body) = &body {
             request = request.json(body);
         }
