@@ -6,6 +6,7 @@
 //! within the settling time; only event ids and timestamps differ.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use schemas::{Event, EventType};
@@ -27,11 +28,11 @@ const MIN_SETTLING: u64 = 50;
 /// One record to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    Event(Event),
+    Event(Arc<Event>),
     /// An opening, with its number for [`Generator::answered`].
-    Opening(Event, u64),
+    Opening(Arc<Event>, u64),
     /// An event that was published before.
-    Duplicate(Event),
+    Duplicate(Arc<Event>),
     /// An event to be spoilt and published on this topic; see [`PoisonKind::spoil`].
     Poison {
         topic: EventType,
@@ -82,7 +83,7 @@ pub struct Generator {
     now: u64,
     settling: u64,
     /// Empty unless the scenario duplicates.
-    recent: VecDeque<Event>,
+    recent: VecDeque<Arc<Event>>,
 }
 
 impl Generator {
@@ -149,7 +150,7 @@ impl Generator {
         let mut event_type = self.draw_type(true);
         if event_type == Some(EventType::CompteFerme) {
             if let Some(event) = self.close(at) {
-                return Item::Event(event);
+                return Item::Event(event.into());
             }
             event_type = self.draw_type(false);
         }
@@ -160,7 +161,7 @@ impl Generator {
             Some(event_type) => self.movement(event_type, at),
         };
         match event {
-            Some(event) => Item::Event(event),
+            Some(event) => Item::Event(event.into()),
             None => self.open(at, self.now + self.settling),
         }
     }
@@ -191,9 +192,12 @@ impl Generator {
         let cents = self.factory.fake.montant_cents(min, max);
         let event = self.factory.compte_ouvert(compte_id, client_id, cents, at);
         if self.book.is_full() {
-            return Item::Event(event);
+            return Item::Event(event.into());
         }
-        Item::Opening(event, self.book.open(compte_id, client_id, cents, due))
+        Item::Opening(
+            event.into(),
+            self.book.open(compte_id, client_id, cents, due),
+        )
     }
 
     /// A deposit, withdrawal or payment; `None` without accounts.

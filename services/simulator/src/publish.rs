@@ -66,7 +66,7 @@ pub struct Publisher {
     producer: EventProducer,
     ids: OnceLock<SchemaIds>,
     /// Bounded by [`RECENT`]: the oldest leaves.
-    recent: Arc<Mutex<VecDeque<Event>>>,
+    recent: Arc<Mutex<VecDeque<Arc<Event>>>>,
     journal: Option<Journal>,
 }
 
@@ -101,7 +101,7 @@ impl Publisher {
     }
 
     /// The last events that were acknowledged, `count` at most, oldest first.
-    pub fn recent(&self, count: usize) -> Vec<Event> {
+    pub fn recent(&self, count: usize) -> Vec<Arc<Event>> {
         let recent = self
             .recent
             .lock()
@@ -246,7 +246,7 @@ fn take(ticket: &Mutex<Option<Ticket>>) -> Option<Ticket> {
         .take()
 }
 
-fn remember(recent: &Mutex<VecDeque<Event>>, event: Event) {
+fn remember(recent: &Mutex<VecDeque<Arc<Event>>>, event: Arc<Event>) {
     let mut recent = recent
         .lock()
         .expect("nothing panics while it holds this lock");
@@ -288,7 +288,7 @@ mod tests {
         for _ in 0..RECENT + 3 {
             let event = factory.stranger(EventType::CompteFerme, Utc::now());
             ids.push(event.event_id().to_owned());
-            remember(&publisher.recent, event);
+            remember(&publisher.recent, event.into());
         }
         let all = publisher.recent(usize::MAX);
         assert_eq!(all.len(), RECENT);
@@ -305,7 +305,11 @@ mod tests {
     async fn nothing_is_published_before_the_schemas_are_registered() {
         let publisher = publisher();
         let mut factory = Factory::new(7, Uuid::new_v4(), false);
-        let item = Item::Event(factory.stranger(EventType::DepotEffectue, Utc::now()));
+        let item = Item::Event(
+            factory
+                .stranger(EventType::DepotEffectue, Utc::now())
+                .into(),
+        );
         let answers = publisher.publish(&[item]).await;
         let [Answer::Failed(why)] = &answers[..] else {
             panic!("{answers:?}");

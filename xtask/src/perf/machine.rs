@@ -44,7 +44,9 @@ impl Machine {
                 root,
             ),
             commit: commit(root),
-            build: "cargo's dev profile of this workspace: opt-level 1, dependencies 2".into(),
+            build:
+                "cargo's dev profile of this workspace: opt-level 2 for services and dependencies"
+                    .into(),
         }
     }
 

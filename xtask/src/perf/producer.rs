@@ -77,6 +77,10 @@ pub async fn measure(ctx: &Context, options: ProducerOptions) -> anyhow::Result<
     unbounded.env.insert(Part::Simulator, limit);
     start(ctx, Part::Simulator, unbounded).await?;
     let lab = ctx.lab()?;
+    // The first to come would pay for a JVM that has compiled nothing yet.
+    let step = ctx.out.step("warm-up", "the simulator publishes");
+    run(&lab, &inspector, options, &step).await?;
+    step.done("not counted");
     let mut runs = Vec::new();
     for number in 1..=options.runs {
         let name = format!("run {number}");

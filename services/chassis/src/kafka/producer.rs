@@ -74,6 +74,15 @@ pub struct RawRecord {
     pub partition: Option<i32>,
 }
 
+/// What is handed to librdkafka, which copies it.
+struct Outgoing<'a> {
+    topic: &'a str,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: HeaderPairs,
+    partition: Option<i32>,
+}
+
 type Done = Box<dyn FnOnce(Result<Delivered, ProduceError>) + Send + Sync>;
 
 /// What travels with a record through librdkafka and back.
@@ -192,7 +201,15 @@ impl EventProducer {
         event: &Event,
         done: impl FnOnce(Result<Delivered, ProduceError>) + Send + Sync + 'static,
     ) -> Result<(), ProduceError> {
-        self.enqueue_raw(self.record(ids, event), done)
+        let value = wire::frame(ids.id(event.event_type()), event);
+        let outgoing = Outgoing {
+            topic: event.event_type().topic(),
+            key: Some(event.key().as_bytes()),
+            value: Some(&value),
+            headers: event_headers(event, self.service),
+            partition: None,
+        };
+        self.hand_over(outgoing, done)
     }
 
     /// Publishes any record and waits for the acknowledgement; waits for room in a full queue.
@@ -214,26 +231,35 @@ impl EventProducer {
     /// Queues any record; see [`EventProducer::enqueue`].
     pub fn enqueue_raw(
         &self,
-        mut record: RawRecord,
+        record: RawRecord,
         done: impl FnOnce(Result<Delivered, ProduceError>) + Send + Sync + 'static,
     ) -> Result<(), ProduceError> {
-        let sending = Sending::begin(&record.topic, &mut record.headers);
+        let outgoing = Outgoing {
+            topic: &record.topic,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: record.headers,
+            partition: record.partition,
+        };
+        self.hand_over(outgoing, done)
+    }
+
+    fn hand_over(
+        &self,
+        mut record: Outgoing<'_>,
+        done: impl FnOnce(Result<Delivered, ProduceError>) + Send + Sync + 'static,
+    ) -> Result<(), ProduceError> {
+        let sending = Sending::begin(record.topic, &mut record.headers);
         let receipt = Box::new(Receipt {
             sent: Instant::now(),
             sending,
             done: Box::new(done),
         });
         let mut base: BaseRecord<'_, [u8], [u8], Box<Receipt>> =
-            BaseRecord::with_opaque_to(&record.topic, receipt);
-        if let Some(key) = &record.key {
-            base = base.key(key);
-        }
-        if let Some(value) = &record.value {
-            base = base.payload(value);
-        }
-        if let Some(partition) = record.partition {
-            base = base.partition(partition);
-        }
+            BaseRecord::with_opaque_to(record.topic, receipt);
+        base.key = record.key;
+        base.payload = record.value;
+        base.partition = record.partition;
         if !record.headers.is_empty() {
             base = base.headers(to_owned_headers(&record.headers));
         }

@@ -93,7 +93,7 @@ pub async fn produce(State(api): State<Api>, Json(body): Json<Produce>) -> Resul
     check_ready(&api)?;
     let plan = match request {
         Request::Given(event) => {
-            publish(&api, vec![Item::Event(event.clone())]).await?;
+            publish(&api, vec![Item::Event(event.clone().into())]).await?;
             return Ok(Json(Produced {
                 events_produced: 1,
                 event_ids: vec![event.event_id().to_owned()],
@@ -106,7 +106,8 @@ pub async fn produce(State(api): State<Api>, Json(body): Json<Produce>) -> Resul
             compte_id,
         } => guichet(&api).plan(event_type, count, compte_id, Utc::now()),
     };
-    let items = |events: &[Event]| events.iter().cloned().map(Item::Event).collect();
+    let item = |event: &Event| Item::Event(event.clone().into());
+    let items = |events: &[Event]| events.iter().map(item).collect();
     publish(&api, items(&plan.openings)).await?;
     publish(&api, items(&plan.events)).await?;
     guichet(&api).opened(&plan);
