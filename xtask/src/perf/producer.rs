@@ -2,8 +2,8 @@
 //! same settings.
 //!
 //! A run: the simulator is asked for more than it can; what it published is read back from the logs;
-//! a loop that does nothing else publishes just that to topics of its own. bancaire is stopped
-//! meanwhile, and has all of it to verify afterwards.
+//! a loop that does nothing else publishes just that to topics of its own. bancaire and the
+//! gateway are stopped meanwhile; bancaire has all of it to verify afterwards.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -71,7 +71,10 @@ pub async fn measure(ctx: &Context, options: ProducerOptions) -> anyhow::Result<
     let kafka = lab.kafka();
     let inspector = Inspector::new(&kafka)?;
     bare::make_topics(&kafka, lab.replication()).await?;
-    lab::stop_components(ctx, &[Part::Bancaire, Part::Simulator]).await?;
+    // The gateway too, where there is one: it would read all that the simulator publishes, and
+    // nothing of what the bare loop does.
+    let gateway = lab.component(Part::Gateway.name()).is_some();
+    lab::stop_components(ctx, &[Part::Bancaire, Part::Gateway, Part::Simulator]).await?;
     let limit = BTreeMap::from([(LIMIT.0.to_owned(), LIMIT.1.to_owned())]);
     let mut unbounded = Detour::default();
     unbounded.env.insert(Part::Simulator, limit);
@@ -97,6 +100,9 @@ pub async fn measure(ctx: &Context, options: ProducerOptions) -> anyhow::Result<
     lab::stop_components(ctx, &[Part::Simulator]).await?;
     start(ctx, Part::Simulator, Detour::default()).await?;
     start(ctx, Part::Bancaire, Detour::default()).await?;
+    if gateway {
+        start(ctx, Part::Gateway, Detour::default()).await?;
+    }
     let step = ctx.out.step("bancaire", "drains what was published");
     for event_type in EventType::ALL {
         super::settle(&ctx.lab()?, event_type, &step).await?;
