@@ -37,7 +37,7 @@ pub enum Item {
     Poison {
         topic: EventType,
         kind: PoisonKind,
-        event: Event,
+        event: Arc<Event>,
         unit: f64,
     },
 }
@@ -324,7 +324,7 @@ impl Generator {
         Item::Poison {
             topic,
             kind,
-            event: self.factory.stranger(kind.event_type(topic), at),
+            event: self.factory.stranger(kind.event_type(topic), at).into(),
             unit: self.factory.fake.unit(),
         }
     }

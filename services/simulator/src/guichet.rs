@@ -97,7 +97,7 @@ impl Guichet {
         let one = |_| Item::Poison {
             topic,
             kind,
-            event: self.factory.stranger(kind.event_type(topic), at),
+            event: self.factory.stranger(kind.event_type(topic), at).into(),
             unit: self.factory.fake.unit(),
         };
         (0..count).map(one).collect()
