@@ -233,11 +233,11 @@ fn show(ctx: &Context, status: &Status) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the gateway, and the simulator itself when the gateway is not there.
 /// One for all calls: making it reads every certificate of the machine, a tenth of a second of CPU.
 static CLIENT: LazyLock<HttpClient> =
     LazyLock::new(|| HttpClient::with_timeout(Duration::from_secs(20)));
 
+/// Asks the gateway, and the simulator itself when the gateway is not there.
 async fn call<T: DeserializeOwned>(
     lab: &LabState,
     method: Method,

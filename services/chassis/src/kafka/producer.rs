@@ -187,7 +187,8 @@ impl EventProducer {
 
     /// Publishes an event and waits for the broker's acknowledgement.
     pub async fn send(&self, ids: &SchemaIds, event: &Event) -> Result<Delivered, ProduceError> {
-        self.send_raw(self.record(ids, event)).await
+        self.acknowledged(|done| self.enqueue(ids, event, done))
+            .await
     }
 
     /// Queues an event and returns; `done` runs on the producer's thread when the broker has
@@ -214,13 +215,22 @@ impl EventProducer {
 
     /// Publishes any record and waits for the acknowledgement; waits for room in a full queue.
     pub async fn send_raw(&self, record: RawRecord) -> Result<Delivered, ProduceError> {
+        self.acknowledged(|done| self.enqueue_raw(record.clone(), done))
+            .await
+    }
+
+    /// Offers a record until there is room for it, and waits for the broker's answer.
+    async fn acknowledged(
+        &self,
+        offer: impl Fn(Done) -> Result<(), ProduceError>,
+    ) -> Result<Delivered, ProduceError> {
         loop {
             let (tx, rx) = oneshot::channel();
             let done = move |outcome| {
                 // The caller may have gone away; the record is in the log all the same.
                 let _ = tx.send(outcome);
             };
-            match self.enqueue_raw(record.clone(), done) {
+            match offer(Box::new(done)) {
                 Ok(()) => return rx.await.unwrap_or(Err(ProduceError::Unknown)),
                 Err(ProduceError::QueueFull) => tokio::time::sleep(Duration::from_millis(5)).await,
                 Err(e) => return Err(e),
@@ -293,15 +303,5 @@ impl EventProducer {
         })
         .await
         .unwrap_or(false)
-    }
-
-    fn record(&self, ids: &SchemaIds, event: &Event) -> RawRecord {
-        RawRecord {
-            topic: event.event_type().topic().to_owned(),
-            key: Some(event.key().as_bytes().to_vec()),
-            value: Some(wire::frame(ids.id(event.event_type()), event)),
-            headers: event_headers(event, self.service),
-            partition: None,
-        }
     }
 }
