@@ -1,8 +1,8 @@
 //! The consumer: polls on a thread of its own, decodes, and hands batches to the
-//! [writers](crate::writer), one ahead of the one that each is committing.
+//! [writers](crate::writer).
 //!
 //! No timer: a writer's commit is the batching window. While it commits, what arrives for it is
-//! collected; when it is free, it gets what there is. So a batch has one record at a low rate and
+//! collected and decoded; when it is free, it gets all that there is. So a batch has one record at a low rate and
 //! thousands under load.
 //!
 //! With several writers each has the partitions of some numbers, of all topics: as the topics have the
@@ -31,7 +31,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::EventType;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::batch::BatchBuilder;
@@ -39,6 +39,7 @@ use self::group::{Change, GroupConsumer};
 use self::unreadable::Unreadable;
 use crate::domain::record::{Content, Origin, Poisoned};
 use crate::domain::{FastMap, operation};
+use crate::handoff::Handoff;
 use crate::health::{Dependency, Health};
 use crate::shared::Shared;
 use crate::store::flux::{Mismatch, Position};
@@ -64,7 +65,7 @@ enum Phase {
     Unassigned,
     /// Asks the broker where the logs begin and end, not before the given moment.
     Locating(Instant),
-    /// Waits for room in the writer's queue, then for its answer where to begin.
+    /// Waits for a writer that is free, then for its answer where to begin.
     Asking(Option<PositionsRequest>, oneshot::Receiver<Answer>),
     /// Reads.
     Running,
@@ -79,7 +80,7 @@ pub struct Source {
     pub batch_max: usize,
     pub group: String,
     /// One for each writer.
-    pub work: Vec<mpsc::Sender<Work>>,
+    pub work: Vec<Handoff>,
     pub shared: Arc<Shared>,
     pub runtime: Handle,
     pub shutdown: CancellationToken,
@@ -94,7 +95,7 @@ pub fn run(source: Source) {
             .health
             .stop(format_args!("failed to subscribe: {e}"));
     }
-    let lane = |work: &mpsc::Sender<Work>| Lane {
+    let lane = |work: &Handoff| Lane {
         batch: BatchBuilder::new(source.batch_max),
         work: work.clone(),
     };
@@ -122,16 +123,14 @@ pub fn run(source: Source) {
 /// What is collected for a writer.
 struct Lane {
     batch: BatchBuilder,
-    work: mpsc::Sender<Work>,
+    work: Handoff,
 }
 
 impl Lane {
-    /// Gives the batch to the writer, if there is one and room for it.
+    /// Gives the batch to the writer, if there is one and the writer is free.
     fn offer(&mut self, generation: u64) {
-        if !self.batch.is_empty()
-            && let Ok(permit) = self.work.try_reserve()
-        {
-            permit.send(Work::Batch(self.batch.take(generation)));
+        if !self.batch.is_empty() {
+            self.work.offer(|| Work::Batch(self.batch.take(generation)));
         }
     }
 }
@@ -252,7 +251,7 @@ impl Poller {
     fn idle_time(&self) -> Duration {
         if self.waiting().next().is_none() {
             IDLE_POLL
-        } else if self.waiting().all(|lane| lane.work.capacity() == 0) {
+        } else if !self.waiting().any(|lane| lane.work.is_free()) {
             BUSY_POLL
         } else {
             Duration::ZERO
@@ -341,16 +340,12 @@ impl Poller {
     /// Waits a little until no batch is full; meanwhile the others are handed over as well.
     fn wait_for_room(&mut self) {
         let deadline = Instant::now() + STALLED_AFTER;
-        while self.is_full() {
-            let rooms = select_all(self.waiting().map(|lane| Box::pin(lane.work.reserve())));
-            // The permit goes back at once, and is there for the offer.
-            let is_room = self.source.runtime.block_on(async {
-                let room = tokio::time::timeout_at(deadline.into(), rooms).await;
-                matches!(room, Ok((Ok(_), ..)))
+        while self.is_full() && Instant::now() < deadline {
+            let any = select_all(self.waiting().map(|lane| Box::pin(lane.work.until_free())));
+            // Free or stalled: the offer and the loop's condition find out.
+            self.source.runtime.block_on(async {
+                let _ = tokio::time::timeout_at(deadline.into(), any).await;
             });
-            if !is_room {
-                return;
-            }
             self.offer();
         }
     }

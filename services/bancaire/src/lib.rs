@@ -11,6 +11,7 @@ pub mod run;
 
 pub mod consumer;
 pub mod domain;
+pub mod handoff;
 pub mod writer;
 
 pub mod outbox;

@@ -175,7 +175,7 @@ async fn relay_once(
         Some(conn) => conn,
         None => {
             let mut new = pool.acquire().await.context("failed to connect")?;
-            let bounded = postgres::bound_standstill(&mut new, STANDSTILL);
+            let bounded = postgres::set_up_writer(&mut new, STANDSTILL);
             bounded.await.context("failed to set a session up")?;
             conn.insert(new)
         }

@@ -12,7 +12,7 @@ use chassis::{http, postgres};
 use rdkafka::consumer::CommitMode;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::broker::Broker;
 use crate::config::Config;
 use crate::consumer::group::GroupConsumer;
 use crate::consumer::{self, Source, group};
+use crate::handoff::Handoff;
 use crate::health::Dependency;
 use crate::outbox;
 use crate::shared::Shared;
@@ -114,10 +115,9 @@ async fn work(
     let mut writers = JoinSet::new();
     let mut work = Vec::new();
     for number in 0..config.writers {
-        // Room for one: the next batch is decoded while the current one commits, and no more wait.
-        let (sender, queue) = mpsc::channel(1);
-        work.push(sender);
-        writers.spawn(Writer::new(sink.clone(), number == 0).run(queue));
+        let (handoff, handed) = Handoff::new();
+        work.push(handoff);
+        writers.spawn(Writer::new(sink.clone(), number == 0).run(handed));
     }
     let relay = outbox::relay(
         pool.clone(),
@@ -136,9 +136,14 @@ async fn work(
         runtime: Handle::current(),
         shutdown: shutdown.clone(),
     };
+    let (returned, ended) = oneshot::channel();
     let poller = std::thread::Builder::new()
         .name("consumer".into())
-        .spawn(move || consumer::run(source))
+        .spawn(move || {
+            consumer::run(source);
+            // Dropped unsent by a panic.
+            let _ = returned.send(());
+        })
         .context("failed to start the consumer's thread")?;
     tracing::info!(kafka.group = config.group, "Consuming");
     tokio::select! {
@@ -147,6 +152,7 @@ async fn work(
         () = shutdown.cancelled() => {}
         ended = writers.join_next() => anyhow::bail!("a writer ended: {ended:?}"),
         ended = &mut relay => anyhow::bail!("the relay ended: {ended:?}"),
+        Err(_) = ended => anyhow::bail!("the consumer panicked"),
     }
     // The consumer stops first; then the queues are closed and the writers end with what they have.
     let _ = tokio::task::spawn_blocking(move || poller.join()).await;

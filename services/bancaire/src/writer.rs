@@ -16,12 +16,13 @@ use chassis::telemetry::sql;
 use chrono::Utc;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::domain::{Batch, Effect, Input, Known, Operation, Outcome, fold};
+use crate::handoff::Handed;
 use crate::health::Dependency;
 use crate::shared::Shared;
 use crate::store::flux::{Mismatch, Position, Stored, Window};
@@ -133,19 +134,21 @@ impl Writer {
     }
 
     /// Works until the consumer is gone and its last batch is dealt with.
-    pub async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+    pub async fn run(mut self, mut work: Handed) {
         let mut sweep = tokio::time::interval(parking::interval(self.sink.parking_time));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                work = work.recv() => match work {
-                    Some(Work::Batch(batch)) => {
-                        let span = batch.traces.batch_span(&batch, &self.sink.group);
-                        self.commit(&batch).instrument(span).await;
+                work = work.recv() => {
+                    let Some((work, _permit)) = work else { return };
+                    match work {
+                        Work::Batch(batch) => {
+                            let span = batch.traces.batch_span(&batch, &self.sink.group);
+                            self.commit(&batch).instrument(span).await;
+                        }
+                        Work::Positions(request) => self.answer(request).await,
                     }
-                    Some(Work::Positions(request)) => self.answer(request).await,
-                    None => return,
-                },
+                }
                 _ = sweep.tick(), if self.sweeps => self.sweep().await,
             }
         }
@@ -261,7 +264,7 @@ impl Writer {
                 Some(conn) => conn,
                 None => {
                     let mut new = sink.pool.acquire().await?;
-                    postgres::bound_standstill(&mut new, STANDSTILL).await?;
+                    postgres::set_up_writer(&mut new, STANDSTILL).await?;
                     conn.insert(new)
                 }
             };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{BROKER_TIMEOUT, Phase, Poller, list};
 use crate::broker;
@@ -19,11 +19,10 @@ impl Poller {
         match &mut self.phase {
             Phase::Locating(at) if *at <= Instant::now() => self.locate(),
             Phase::Asking(request, answer) => {
-                if let Some(waiting) = request.take()
-                    && let Err(mpsc::error::TrySendError::Full(Work::Positions(waiting))) =
-                        self.source.work[0].try_send(Work::Positions(waiting))
+                if self.source.work[0].is_free()
+                    && let Some(waiting) = request.take()
                 {
-                    *request = Some(waiting);
+                    self.source.work[0].offer(|| Work::Positions(waiting));
                 }
                 match answer.try_recv() {
                     Ok(Ok(positions)) => self.begin(&positions),
