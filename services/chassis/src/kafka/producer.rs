@@ -148,6 +148,10 @@ pub fn producer_config(config: &KafkaConfig, client_id: &str) -> ClientConfig {
         // Long enough to batch under load, short against every latency target.
         .set("linger.ms", "2")
         .set("batch.num.messages", "10000")
+        // Of an idempotent producer librdkafka never has more than one request of many records on its way for
+        // a partition, and while only that keeps records waiting, its thread turns in a loop without
+        // a pause. A request that waits for its turn at the connection ends the loop.
+        .set("max.in.flight.requests.per.connection", "2")
         // What a topic takes is the broker's to say; dead letters are the largest.
         .set("message.max.bytes", DLQ_MESSAGE_MAX_BYTES.to_string())
         // Bounds what can wait for an absent broker; beyond it callers get QueueFull.
