@@ -12,6 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::trace::histogram;
+
 /// Each client looks into one event of so many.
 const SAMPLE: u64 = 61;
 /// A credit's time is when the bank emitted it, not when the simulator published.
@@ -25,27 +27,24 @@ pub struct Tally {
     pub lagged: AtomicU64,
     /// Connections that ended.
     pub broken: AtomicU64,
-    latencies_ms: Mutex<Histogram<u64>>,
+    latencies: Mutex<Histogram<u64>>,
 }
 
-impl Tally {
-    /// Nothing yet.
-    ///
-    /// # Errors
-    /// When the histogram cannot be made.
-    pub fn new() -> anyhow::Result<Self> {
-        let latencies = Histogram::new(3).context("failed to make a histogram")?;
-        Ok(Self {
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
             events: AtomicU64::default(),
             lagged: AtomicU64::default(),
             broken: AtomicU64::default(),
-            latencies_ms: Mutex::new(latencies),
-        })
+            latencies: Mutex::new(histogram()),
+        }
     }
+}
 
-    /// From publication to a client's socket, in milliseconds.
+impl Tally {
+    /// From publication to a client's socket, in microseconds; an event's time has milliseconds.
     pub fn latencies(&self) -> std::sync::MutexGuard<'_, Histogram<u64>> {
-        self.latencies_ms
+        self.latencies
             .lock()
             .expect("nothing panics while it holds this lock")
     }
@@ -115,8 +114,11 @@ async fn hear(stream: &mut TcpStream, tally: &Tally) -> std::io::Result<()> {
                 if events % SAMPLE == 0
                     && let Some(published) = published(payload)
                 {
-                    let ms = (now - published).num_milliseconds().max(0);
-                    let _ = tally.latencies().record(ms.cast_unsigned());
+                    let us = (now - published)
+                        .num_microseconds()
+                        .unwrap_or(i64::MAX)
+                        .max(0);
+                    tally.latencies().saturating_record(us.cast_unsigned());
                 }
             } else if payload.starts_with(br#"{"type":"lagged""#) {
                 tally.lagged.fetch_add(1, Ordering::Relaxed);

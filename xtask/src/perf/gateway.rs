@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use chrono::{DateTime, Utc};
+use hdrhistogram::Histogram;
+use load::trace::{distribution, histogram};
 use load::websocket::{self, Tally};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::findings::Goal;
-use super::machine::{CpuTicks, Machine};
+use super::findings::{Benchmark, Bound, Figure, Line, Plot, Scale, Ticking, verified};
 use crate::Context;
 use crate::process;
 use crate::state::LabState;
@@ -38,96 +38,44 @@ pub struct GatewayOptions {
     pub rounds: u32,
 }
 
+impl GatewayOptions {
+    pub fn usual(quick: bool) -> Self {
+        Self {
+            clients: 1_000,
+            rate: 100,
+            seconds: if quick { 5 } else { 20 },
+            rounds: if quick { 1 } else { 2 },
+        }
+    }
+}
+
 /// One round; latencies from publication to a client's socket.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Round {
+#[derive(Debug, Clone, Serialize)]
+struct Round {
     /// Clients that stopped reading.
-    pub stalled: usize,
-    pub received_per_s: f64,
-    pub samples: u64,
-    pub p50_ms: f64,
-    pub p90_ms: f64,
-    pub p99_ms: f64,
-    pub max_ms: f64,
+    stalled: usize,
+    received_per_s: f64,
+    samples: u64,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
     /// Markers of skipped messages that reading clients got.
-    pub lagged: u64,
+    lagged: u64,
     /// Connections of reading clients that ended.
-    pub broken: u64,
+    broken: u64,
     /// The gateway's, in cores; `None` where the system does not say.
-    pub gateway_cores: Option<f64>,
-    pub steal_percent: f64,
-}
-
-/// What was found, with the goals beside it.
-#[derive(Debug, Serialize)]
-pub struct GatewayReport {
-    pub benchmark: &'static str,
-    pub at: DateTime<Utc>,
-    pub machine: Machine,
-    pub options: GatewayOptions,
-    pub rounds: Vec<Round>,
-    pub goals: Vec<Goal>,
-}
-
-impl GatewayReport {
-    pub fn met(&self) -> bool {
-        self.goals.iter().all(|goal| goal.found < goal.below)
-    }
-
-    pub fn text(&self) -> String {
-        let GatewayOptions { clients, rate, .. } = self.options;
-        let mut lines = vec![
-            format!("{clients} WebSocket clients of every topic, {rate} events/s published"),
-            format!(
-                "{:>7} {:>11} {:>8} {:>8} {:>8} {:>8} {:>7} {:>8} {:>6}",
-                "STALLED",
-                "RECEIVED/s",
-                "P50 ms",
-                "P90 ms",
-                "P99 ms",
-                "MAX ms",
-                "LAGGED",
-                "GATEWAY",
-                "STEAL"
-            ),
-        ];
-        for round in &self.rounds {
-            let cores = match round.gateway_cores {
-                Some(cores) => format!("{cores:.2} c"),
-                None => "-".into(),
-            };
-            lines.push(format!(
-                "{:>7} {:>11.0} {:>8.0} {:>8.0} {:>8.0} {:>8.0} {:>7} {cores:>8} {:>4.0} %",
-                round.stalled,
-                round.received_per_s,
-                round.p50_ms,
-                round.p90_ms,
-                round.p99_ms,
-                round.max_ms,
-                round.lagged,
-                round.steal_percent
-            ));
-        }
-        lines.push(String::new());
-        for Goal { what, found, below } in &self.goals {
-            let verdict = if found < below { "met" } else { "MISSED" };
-            lines.push(format!(
-                "{what:<52} {found:>8.2}  goal < {below}: {verdict}"
-            ));
-        }
-        lines.push(format!(
-            "\nFrom the event's own time to a client's socket; clients and lab share {} cores.",
-            self.machine.cores
-        ));
-        lines.join("\n")
-    }
+    gateway_cores: Option<f64>,
+    #[serde(skip)]
+    latencies: Histogram<u64>,
 }
 
 /// Measures the gateway of the lab of `ctx`, which is up.
 ///
 /// # Errors
 /// When it does not answer, or takes fewer clients than it is to.
-pub async fn run(ctx: &Context, options: GatewayOptions) -> anyhow::Result<GatewayReport> {
+pub async fn measure(ctx: &Context, options: GatewayOptions) -> anyhow::Result<Benchmark> {
+    let ticking = Ticking::start();
     let lab = ctx.lab()?;
     let wanted = options.clients as u64 + 200;
     let files = rlimit::increase_nofile_limit(wanted.max(65_536)).unwrap_or(wanted);
@@ -150,33 +98,80 @@ pub async fn run(ctx: &Context, options: GatewayOptions) -> anyhow::Result<Gatew
     let measured = rounds(ctx, &lab, address, options).await;
     simulation(&url, "stop", json!({})).await?;
     let rounds = measured?;
-    let worst = |value: fn(&Round) -> f64| rounds.iter().map(value).fold(0.0, f64::max);
-    let p99 = |stalled: bool| {
-        let rounds = rounds.iter().filter(|round| (round.stalled > 0) == stalled);
-        super::Spread::of(rounds.map(|round| round.p99_ms)).map_or(f64::NAN, |p99| p99.median)
+    Ok(Benchmark {
+        name: "gateway".into(),
+        title: format!("{} WebSocket clients", options.clients),
+        how: format!(
+            "{} clients of every topic, {} events/s published: from the event's own time to a client's \
+             socket, in turn with and without a client that has stopped reading. Clients and lab share \
+             the machine.",
+            options.clients, options.rate
+        ),
+        figures: figures(&rounds)?,
+        plots: vec![Plot {
+            title: "Latency distribution".into(),
+            x: "share of messages".into(),
+            y: "ms".into(),
+            x_scale: Scale::Tail,
+            y_scale: Scale::Linear,
+            lines: [("all reading", 0), ("one stalled", 1)]
+                .into_iter()
+                .map(|(name, stalled)| line(name, of(&rounds, stalled)))
+                .collect::<anyhow::Result<_>>()?,
+        }],
+        notes: Vec::new(),
+        table: None,
+        verified: Some(verified(ctx).await?),
+        steal_percent: ticking.steal_percent(),
+        details: json!({ "options": options, "rounds": rounds }),
+    })
+}
+
+/// The rounds with so many stalled clients.
+fn of(rounds: &[Round], stalled: usize) -> impl Iterator<Item = &Round> {
+    rounds.iter().filter(move |round| round.stalled == stalled)
+}
+
+fn figures(rounds: &[Round]) -> anyhow::Result<Vec<Figure>> {
+    let latency = |name: &str, stalled, value: fn(&Round) -> f64| {
+        Figure::new(name, "ms", of(rounds, stalled).map(value))
     };
-    let goal = |what, found, below| Goal { what, found, below };
-    let goals = vec![
-        goal("p99, all reading, median of rounds, ms", p99(false), 100.0),
-        goal("p99, one stalled, median of rounds, ms", p99(true), 100.0),
-        goal(
-            "gaps of reading clients",
-            worst(|round| round.lagged as f64),
-            1.0,
-        ),
-        goal(
-            "lost connections of reading clients",
-            worst(|round| round.broken as f64),
-            1.0,
-        ),
+    let most = |name: &str, value: fn(&Round) -> u64| {
+        Figure::new(name, "", rounds.iter().map(value).max().map(|n| n as f64))
+            .map(|figure| figure.goal(Bound::Below(1.0)))
+    };
+    let goal = Bound::Below(100.0);
+    let mut figures = vec![
+        latency("p50, all reading", 0, |round| round.p50_ms)?,
+        latency("p99, all reading", 0, |round| round.p99_ms)?.goal(goal),
+        latency("max, all reading", 0, |round| round.max_ms)?,
+        latency("p50, one stalled", 1, |round| round.p50_ms)?,
+        latency("p99, one stalled", 1, |round| round.p99_ms)?.goal(goal),
+        latency("max, one stalled", 1, |round| round.max_ms)?,
+        most("gaps of reading clients", |round| round.lagged)?,
+        most("lost connections of reading clients", |round| round.broken)?,
+        Figure::new(
+            "received",
+            "messages/s",
+            rounds.iter().map(|round| round.received_per_s),
+        )?,
     ];
-    Ok(GatewayReport {
-        benchmark: "gateway",
-        at: Utc::now(),
-        machine: Machine::look(&ctx.root, &ctx.lab_dir),
-        options,
-        rounds,
-        goals,
+    let cores: Vec<f64> = rounds.iter().filter_map(|r| r.gateway_cores).collect();
+    if !cores.is_empty() {
+        figures.push(Figure::new("gateway's CPU", "cores", cores)?);
+    }
+    Ok(figures)
+}
+
+fn line<'a>(name: &str, rounds: impl Iterator<Item = &'a Round>) -> anyhow::Result<Line> {
+    let mut all = histogram();
+    for round in rounds {
+        all.add(&round.latencies)
+            .context("failed to add up latencies")?;
+    }
+    Ok(Line {
+        name: name.into(),
+        points: distribution(&all),
     })
 }
 
@@ -198,7 +193,7 @@ async fn rounds(
     options: GatewayOptions,
 ) -> anyhow::Result<Vec<Round>> {
     let step = ctx.out.step("gateway", "opens connections");
-    let tally = Arc::new(Tally::new()?);
+    let tally = Arc::new(Tally::default());
     // Dropped at the end, and with it every client.
     let mut readers = JoinSet::new();
     let mut opened = 0;
@@ -228,13 +223,12 @@ async fn rounds(
             };
             tokio::time::sleep(WARM_UP).await;
             tally.reset();
-            let (began, ticks, cpu) = (Instant::now(), CpuTicks::now(), cpu_ms());
+            let (began, cpu) = (Instant::now(), cpu_ms());
             tokio::time::sleep(Duration::from_secs(options.seconds.into())).await;
             let took = began.elapsed();
             let cpu = cpu_ms().zip(cpu).map(|(now, then)| now - then);
-            let steal = CpuTicks::now().zip(ticks);
             let latencies = tally.latencies().clone();
-            let quantile = |q| latencies.value_at_quantile(q) as f64;
+            let quantile = |q| latencies.value_at_quantile(q) as f64 / 1000.0;
             rounds.push(Round {
                 stalled,
                 received_per_s: tally.events.load(Ordering::Relaxed) as f64 / took.as_secs_f64(),
@@ -246,7 +240,7 @@ async fn rounds(
                 lagged: tally.lagged.load(Ordering::Relaxed),
                 broken: tally.broken.load(Ordering::Relaxed),
                 gateway_cores: cpu.map(|ms| ms as f64 / took.as_secs_f64() / 1000.0),
-                steal_percent: steal.map_or(0.0, |(now, then)| now.steal_since(then)),
+                latencies,
             });
             drop(silent);
         }

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use chrono::Utc;
 
 use super::findings::Benchmark;
+use super::gateway::{self, GatewayOptions};
 use super::lab::{Own, on_own};
 use super::machine::Machine;
 use super::paced::{self, BurstOptions, KneeOptions, LatencyOptions};
@@ -23,6 +24,7 @@ pub enum Job {
     Burst(BurstOptions),
     Throughput(SimulatedOptions),
     Sustained(SimulatedOptions),
+    Gateway(GatewayOptions),
     Producer(ProducerOptions),
     Knee(KneeOptions),
     Sink(SinkOptions),
@@ -47,6 +49,7 @@ impl Job {
             Job::Burst(_) => "burst",
             Job::Throughput(_) => "throughput",
             Job::Sustained(_) => "sustained",
+            Job::Gateway(_) => "gateway",
             Job::Producer(_) => "producer",
             Job::Knee(_) => "knee",
             Job::Sink(_) => "sink",
@@ -63,6 +66,7 @@ impl Job {
             Job::Burst(BurstOptions::usual(quick)),
             Job::Throughput(SimulatedOptions::throughput(quick)),
             Job::Sustained(SimulatedOptions::sustained(quick)),
+            Job::Gateway(GatewayOptions::usual(quick)),
             Job::Registry(RegistryOptions::usual(quick)),
             Job::Producer(ProducerOptions::usual(quick)),
             Job::Knee(KneeOptions::usual(quick)),
@@ -75,7 +79,7 @@ impl Job {
     fn parts(&self) -> Option<Vec<Part>> {
         use Part::{Bancaire, Gateway, Kafka, Postgres, Registry, Simulator};
         match self {
-            Job::Throughput(_) | Job::Sustained(_) => Some(vec![
+            Job::Throughput(_) | Job::Sustained(_) | Job::Gateway(_) => Some(vec![
                 Kafka, Postgres, Registry, Simulator, Bancaire, Gateway,
             ]),
             Job::Producer(_) => Some(vec![Kafka, Postgres, Registry, Simulator, Bancaire]),
@@ -99,6 +103,7 @@ impl Job {
             Job::Burst(options) => paced::burst(ctx, options).await,
             Job::Throughput(options) => simulated::throughput(ctx, options).await,
             Job::Sustained(options) => simulated::sustained(ctx, options).await,
+            Job::Gateway(options) => gateway::measure(ctx, options).await,
             Job::Producer(options) => producer::measure(ctx, options).await,
             Job::Knee(options) => paced::knee(ctx, options).await,
             Job::Sink(options) => match sink::measure(ctx, options).await {

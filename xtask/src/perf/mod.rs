@@ -2,9 +2,10 @@
 //! figure by itself says little.
 //!
 //! One module per way of measuring: [`paced`] (latency, burst, knee), [`simulated`] (throughput,
-//! sustained), [`producer`], [`sink`], [`registry`], [`start`] (`up`). What they find has one form,
-//! [`findings`], and goes into one [`report`] of what was found on which [`machine`]: JSON, Markdown
-//! and a page ([`html`], [`svg`]); [`gateway`] and [`ui`] have reports of their own. Loops that are themselves measured stand in the crate `load`.
+//! sustained), [`gateway`], [`producer`], [`sink`], [`registry`], [`start`] (`up`). What they find has
+//! one form, [`findings`], and goes into one [`report`] of what was found on which [`machine`]: JSON,
+//! Markdown and a page ([`html`], [`svg`]); [`ui`], which needs a browser, has a report of its own. Loops
+//! that are themselves measured stand in the crate `load`.
 
 pub mod findings;
 pub mod gateway;

@@ -1,13 +1,13 @@
 //! `perf`: measure, against a baseline in the same run.
 
 mod args;
-mod watched;
+mod ui;
 
 use args::{
-    AllArgs, BurstArgs, KneeArgs, LatencyArgs, ProducerArgs, RegistryArgs, SimulatedArgs, SinkArgs,
-    UpArgs, chosen, job,
+    AllArgs, BurstArgs, GatewayArgs, KneeArgs, LatencyArgs, ProducerArgs, RegistryArgs,
+    SimulatedArgs, SinkArgs, UpArgs, chosen, job,
 };
-use watched::{GatewayArgs, UiArgs, run_gateway, run_ui};
+use ui::{UiArgs, run_ui};
 
 use crate::Context;
 use crate::perf::jobs::{self, How};
@@ -65,7 +65,7 @@ pub enum PerfVerb {
     Gateway(GatewayArgs),
     /// How the web page bears load: long tasks, heap, CPU, in Chromium.
     Ui(UiArgs),
-    /// Every benchmark but those two; prints a Markdown table.
+    /// Every benchmark but `ui`, which needs a browser; prints a Markdown table.
     All(AllArgs),
     /// Two reports side by side: their folders, or the names of folders among the reports.
     Compare { a: String, b: String },
@@ -85,7 +85,6 @@ pub async fn run(ctx: &Context, args: &PerfArgs) -> anyhow::Result<()> {
             println!("{}", Report::last(ctx)?.join("report.html").display());
             return Ok(());
         }
-        PerfVerb::Gateway(gateway) => return run_gateway(ctx, &args.how, gateway).await,
         PerfVerb::Ui(ui) => return run_ui(ctx, &args.how, ui).await,
         PerfVerb::All(args) => chosen(args, quick)?,
         verb => job(verb, quick).into_iter().collect(),

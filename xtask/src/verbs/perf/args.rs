@@ -2,6 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 
+use crate::perf::gateway::GatewayOptions;
 use crate::perf::jobs::Job;
 use crate::perf::paced::{BurstOptions, KneeOptions, LatencyOptions};
 use crate::perf::producer::ProducerOptions;
@@ -100,6 +101,22 @@ pub struct RegistryArgs {
     /// Distinct schemas to register.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub registrations: Option<u32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GatewayArgs {
+    /// Clients that watch every topic.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_990))]
+    pub clients: Option<u32>,
+    /// Events per second.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: Option<u32>,
+    /// How long a round takes, in seconds.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: Option<u32>,
+    /// Rounds with a stalled client, and as many without.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -210,11 +227,18 @@ pub fn job(verb: &PerfVerb, quick: bool) -> Option<Job> {
                 brokers: args.brokers.clone().unwrap_or(usual.brokers),
             })
         }
-        PerfVerb::Gateway(_)
-        | PerfVerb::Ui(_)
-        | PerfVerb::All(_)
-        | PerfVerb::Compare { .. }
-        | PerfVerb::Report => return None,
+        PerfVerb::Gateway(args) => {
+            let usual = GatewayOptions::usual(quick);
+            Job::Gateway(GatewayOptions {
+                clients: args.clients.map_or(usual.clients, |n| n as usize),
+                rate: args.rate.unwrap_or(usual.rate),
+                seconds: args.seconds.unwrap_or(usual.seconds),
+                rounds: args.rounds.unwrap_or(usual.rounds),
+            })
+        }
+        PerfVerb::Ui(_) | PerfVerb::All(_) | PerfVerb::Compare { .. } | PerfVerb::Report => {
+            return None;
+        }
     })
 }
 
