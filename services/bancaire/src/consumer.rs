@@ -2,8 +2,8 @@
 //! [writers](crate::writer).
 //!
 //! No timer: a writer's commit is the batching window. While it commits, what arrives for it is
-//! collected and decoded; when it is free, it gets all that there is. So a batch has one record at a low rate and
-//! thousands under load.
+//! collected and decoded; when it is free, it gets all that there is. So a batch has one record at a
+//! low rate and thousands under load.
 //!
 //! With several writers each has the partitions of some numbers, of all topics: as the topics have the
 //! same number of partitions and the same keys, an account is one writer's, and no two wait for each

@@ -146,6 +146,15 @@ fn cut(traces: &[Trace], end: Duration, count: usize) -> Vec<Slice> {
         .collect()
 }
 
+/// The latencies of several runs together.
+pub fn merged<'a>(histograms: impl IntoIterator<Item = &'a Histogram<u64>>) -> Histogram<u64> {
+    let mut all = histogram();
+    for one in histograms {
+        all.add(one).expect("all have the same bounds");
+    }
+    all
+}
+
 /// Quantile and latency in milliseconds, for the plot of a distribution: denser towards the end.
 pub fn distribution(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
     let mut curve = Vec::new();

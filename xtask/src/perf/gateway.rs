@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hdrhistogram::Histogram;
-use load::trace::{distribution, histogram};
+use load::trace::{distribution, merged};
 use load::websocket::{self, Tally};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -116,8 +116,11 @@ pub async fn measure(ctx: &Context, options: GatewayOptions) -> anyhow::Result<B
             y_scale: Scale::Linear,
             lines: [("all reading", 0), ("one stalled", 1)]
                 .into_iter()
-                .map(|(name, stalled)| line(name, of(&rounds, stalled)))
-                .collect::<anyhow::Result<_>>()?,
+                .map(|(name, stalled)| Line {
+                    name: name.into(),
+                    points: distribution(&merged(of(&rounds, stalled).map(|r| &r.latencies))),
+                })
+                .collect(),
         }],
         notes: Vec::new(),
         table: None,
@@ -161,18 +164,6 @@ fn figures(rounds: &[Round]) -> anyhow::Result<Vec<Figure>> {
         figures.push(Figure::new("gateway's CPU", "cores", cores)?);
     }
     Ok(figures)
-}
-
-fn line<'a>(name: &str, rounds: impl Iterator<Item = &'a Round>) -> anyhow::Result<Line> {
-    let mut all = histogram();
-    for round in rounds {
-        all.add(&round.latencies)
-            .context("failed to add up latencies")?;
-    }
-    Ok(Line {
-        name: name.into(),
-        points: distribution(&all),
-    })
 }
 
 async fn simulation(url: &str, verb: &str, body: Value) -> anyhow::Result<()> {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hdrhistogram::Histogram;
 use load::deposits::Depositor;
 use load::open_loop::{self, Load};
-use load::trace::{Latencies, Run, distribution, histogram};
+use load::trace::{Latencies, Run, distribution, merged};
 use load::watch::Watch;
 use schemas::EventType;
 use serde::Serialize;
@@ -171,14 +170,6 @@ fn figures(prefix: &str, runs: &[Run]) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-fn merged(runs: &[Run]) -> anyhow::Result<Histogram<u64>> {
-    let mut all = histogram();
-    for run in runs {
-        all.add(&run.latencies).context("failed to add up")?;
-    }
-    Ok(all)
-}
-
 /// Distribution of all runs; latency, rates and lag over the time of the last one.
 fn plots(runs: &[Run]) -> anyhow::Result<Vec<Plot>> {
     let last = runs.last().context("nothing was measured")?;
@@ -207,7 +198,7 @@ fn plots(runs: &[Run]) -> anyhow::Result<Vec<Plot>> {
             y_scale: Scale::Linear,
             lines: vec![Line {
                 name: "due → visible in PostgreSQL".into(),
-                points: distribution(&merged(runs)?),
+                points: distribution(&merged(runs.iter().map(|run| &run.latencies))),
             }],
         },
         over_time(
@@ -367,7 +358,7 @@ pub async fn knee(ctx: &Context, options: KneeOptions) -> anyhow::Result<Benchma
         }
         shares.push(Line {
             name: format!("{name} of the knee, {:.0}/s", kept * share),
-            points: distribution(&merged(&runs)?),
+            points: distribution(&merged(runs.iter().map(|run| &run.latencies))),
         });
     }
     tried.sort_by(|a, b| a.rate.unwrap_or(0.0).total_cmp(&b.rate.unwrap_or(0.0)));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use chassis::registry::RegistryClient;
 use hdrhistogram::Histogram;
+use load::trace::{histogram, merged};
 use serde::Serialize;
 use serde_json::json;
 
@@ -190,13 +191,12 @@ fn load(
         .map(|_| Connection::open(address))
         .collect::<anyhow::Result<_>>()?;
     let begin = Instant::now() + Duration::from_millis(100);
-    let mut all = Histogram::<u64>::new(3).context("failed to make a histogram")?;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0u32..)
             .zip(connections)
             .map(|(first, mut connection)| {
                 scope.spawn(move || -> anyhow::Result<Histogram<u64>> {
-                    let mut latencies = Histogram::<u64>::new(3)?;
+                    let mut latencies = histogram();
                     for number in (first..count).step_by(CONNECTIONS as usize) {
                         let due = begin + interval * number;
                         std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -207,13 +207,11 @@ fn load(
                 })
             })
             .collect();
-        for thread in threads {
-            let latencies = thread
-                .join()
-                .map_err(|_| anyhow::anyhow!("a thread panicked"))?;
-            all.add(latencies?).context("failed to add up latencies")?;
-        }
-        Ok(all)
+        let latencies = threads.into_iter().map(|thread| {
+            let latencies = thread.join();
+            latencies.map_err(|_| anyhow::anyhow!("a thread panicked"))?
+        });
+        Ok(merged(&latencies.collect::<anyhow::Result<Vec<_>>>()?))
     })
 }
 
