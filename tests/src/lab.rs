@@ -154,6 +154,9 @@ impl Lab {
             .current_dir(&self.root)
             .env("EDALAB_DIR", &self.dir)
             .env("EDALAB_BACKEND", self.backend)
+            // Of the parts that are not given one below: of two labs that start at the same time both
+            // would find the usual one free.
+            .env("EDALAB_FREE_PORTS", "true")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());
         for (name, port) in &self.ports {

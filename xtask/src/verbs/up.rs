@@ -11,6 +11,7 @@ use crate::components::Part;
 use crate::components::broker::BrokerChoice;
 use crate::lab::{self, UpOptions, on_ctrl_c};
 use crate::page;
+use crate::ports::PortPolicy;
 use crate::state::{ComponentState, LabState};
 
 #[derive(Debug, clap::Args)]
@@ -81,6 +82,9 @@ pub struct StartArgs {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Ports (the usual ones when not given)")]
 pub struct PortArgs {
+    /// Any free ports instead of the usual ones: for a lab that starts beside another.
+    #[arg(long, env = "EDALAB_FREE_PORTS")]
+    pub free_ports: bool,
     #[arg(long, env = "EDALAB_PORT_GATEWAY", value_name = "PORT", value_parser = port())]
     pub port_gateway: Option<u16>,
     #[arg(long, env = "EDALAB_PORT_REGISTRY", value_name = "PORT", value_parser = port())]
@@ -106,6 +110,14 @@ fn port() -> RangedU64ValueParser<u16> {
 }
 
 impl PortArgs {
+    fn policy(&self) -> PortPolicy {
+        if self.free_ports {
+            PortPolicy::Free
+        } else {
+            PortPolicy::Preferred
+        }
+    }
+
     fn asked(&self) -> BTreeMap<String, u16> {
         let all = [
             ("gateway", self.port_gateway),
@@ -134,6 +146,7 @@ impl StartArgs {
         Ok(UpOptions {
             parts,
             build: !self.no_build && lab_builds,
+            ports: self.ports.policy(),
             asked_ports: self.ports.asked(),
             broker: self.broker,
             log_level: self.log_level.clone(),

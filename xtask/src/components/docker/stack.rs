@@ -422,13 +422,16 @@ fn explain(error: bollard::errors::Error, site: &Site, of: &Definition<'_>) -> a
         DockerResponseServerError { message, .. } => message,
         other => other.to_string(),
     };
-    let port = site.lab.port(&component);
-    if text.contains("already in use") || text.contains("already allocated") {
+    if let Some(port) = taken_port(&text) {
+        let name = of.part.name().to_uppercase();
+        let elsewhere = if port == site.lab.port(&component) {
+            format!("choose another with EDALAB_PORT_{name}")
+        } else {
+            "give this lab others with EDALAB_FREE_PORTS=true".to_owned()
+        };
         return anyhow::anyhow!(
-            "the port {port} for {component} was taken meanwhile by {}; start again, or choose \
-             another with EDALAB_PORT_{}",
+            "the port {port} for {component} was taken meanwhile by {}; start again, or {elsewhere}",
             ports::owner(port),
-            of.part.name().to_uppercase()
         );
     }
     if text.contains("no space left") {
@@ -438,4 +441,44 @@ fn explain(error: bollard::errors::Error, site: &Site, of: &Definition<'_>) -> a
         return anyhow::anyhow!("the image of {component} was removed meanwhile; start again");
     }
     anyhow::anyhow!("the daemon refuses the container of {component}: {text}")
+}
+
+/// The port of this machine that the daemon could not bind, as it says it: `failed to bind host
+/// port for 127.0.0.1:4318:172.18.0.3:4318/tcp: address already in use`, or `Bind for
+/// 127.0.0.1:4318 failed: port is already allocated`.
+fn taken_port(refusal: &str) -> Option<u16> {
+    let taken = ["address already in use", "port is already allocated"];
+    if !taken.iter().any(|words| refusal.contains(words)) {
+        return None;
+    }
+    let (_, after) = refusal
+        .split_once("host port for ")
+        .or_else(|| refusal.split_once("Bind for "))
+        .or_else(|| refusal.split_once("listen tcp4 "))?;
+    let (_, port) = after.split_once(':')?;
+    let digits = port.find(|c: char| !c.is_ascii_digit());
+    port[..digits.unwrap_or(port.len())].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_that_is_taken_is_found_in_the_daemons_words() {
+        let said = |text: &str| taken_port(text);
+        let proxy = "driver failed programming external connectivity on endpoint edalab-0a1b2c-jaeger \
+                     (0a1b): failed to bind host port for 127.0.0.1:4318:172.18.0.3:4318/tcp: \
+                     address already in use";
+        assert_eq!(said(proxy), Some(4318));
+        let daemon = "driver failed programming external connectivity on endpoint x: Bind for \
+                      127.0.0.1:25623 failed: port is already allocated";
+        assert_eq!(said(daemon), Some(25623));
+        let older = "Error starting userland proxy: listen tcp4 127.0.0.1:9092: bind: address \
+                     already in use";
+        assert_eq!(said(older), Some(9092));
+        let name = "Conflict. The container name \"/edalab-0a1b2c-jaeger\" is already in use by \
+                    container \"0a1b\".";
+        assert_eq!(said(name), None);
+    }
 }
