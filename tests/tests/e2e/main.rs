@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod chaos;
+mod cluster;
 mod flux;
 mod interrupt;
 mod kill;

@@ -184,7 +184,10 @@ async fn pinned(ctx: &Context, step: &Step) -> anyhow::Result<Binaries> {
 }
 
 /// The server's user must get at its programs too.
-fn shared_cache(cache: &Path) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When the machine's users cannot be read.
+pub fn shared_cache(cache: &Path) -> anyhow::Result<PathBuf> {
     match server_account()? {
         Some(account) if !may_enter(cache, account) => Ok(PathBuf::from("/var/cache/edalab")),
         _ => Ok(cache.to_owned()),

@@ -94,6 +94,26 @@ pub fn create_private_dir(path: &Path, account: Option<Account>) -> std::io::Res
     give(path, account)
 }
 
+/// A copy of a folder and all below it, which only `account` may enter.
+///
+/// # Errors
+/// When `to` is there already, or something cannot be read or written.
+pub fn copy_private_dir(from: &Path, to: &Path, account: Option<Account>) -> anyhow::Result<()> {
+    let failed = || format!("failed to copy {} to {}", from.display(), to.display());
+    create_private_dir(to, account).with_context(failed)?;
+    for entry in std::fs::read_dir(from).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().with_context(failed)?.is_dir() {
+            copy_private_dir(&entry.path(), &target, account)?;
+        } else {
+            std::fs::copy(entry.path(), &target).with_context(failed)?;
+            give(&target, account).with_context(failed)?;
+        }
+    }
+    Ok(())
+}
+
 /// A file that only `account` may read.
 pub fn write_private_file(
     path: &Path,
@@ -110,7 +130,8 @@ pub fn write_private_file(
     give(path, account)
 }
 
-fn give(path: &Path, account: Option<Account>) -> std::io::Result<()> {
+/// Makes `account` its owner.
+pub fn give(path: &Path, account: Option<Account>) -> std::io::Result<()> {
     match account {
         Some(a) => std::os::unix::fs::chown(path, Some(a.uid.as_raw()), Some(a.gid.as_raw())),
         None => Ok(()),

@@ -2,13 +2,13 @@
 //! small, and under another user when we are root, because it refuses to run as root.
 //!
 //! [`binaries`] finds or fetches the programs, [`folder`] decides where the data lies and who owns
-//! it. The database that the services meet is `infra/postgres/init.sql`'s.
+//! it, [`template`] makes an empty cluster. The database that the services meet is `infra/postgres/init.sql`'s.
 
 mod binaries;
 mod folder;
+pub mod template;
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::{Part, Site, wait_ready};
 use crate::output::Step;
-use crate::process::{Account, Identity, Launch, MARKER};
+use crate::process::{Account, Identity, Launch};
 use crate::state::ComponentState;
 
 /// Crash recovery logs as it goes, which counts as progress.
@@ -96,7 +96,7 @@ pub async fn start(
         end_predecessor(&data).await?;
     } else {
         step.update("creates the database cluster");
-        init_db(site, &home, binaries, account).await?;
+        init_db(site, &home, binaries, account, step).await?;
     }
     let settings = format!("{SETTINGS}port = {}\n", site.lab.port("postgres"));
     let path = data.join("postgresql.conf");
@@ -183,65 +183,33 @@ pub fn data_major(home: &Path) -> Option<u32> {
         .ok()
 }
 
-/// Makes the cluster beside its place and moves it there, so that a half-made one is never used.
+/// Makes the cluster beside its place and moves it there, so that a half-made one is never used. It
+/// is not synced: until the system has written it back, a machine that loses its power loses a lab
+/// that is seconds old.
 async fn init_db(
     site: &Site,
     home: &Path,
     binaries: &Binaries,
     account: Option<Account>,
+    step: &Step,
 ) -> anyhow::Result<()> {
     let data = home.join("data");
     let failed = || format!("failed to create {}", data.display());
     let new = home.join("data.new");
-    let password_file = home.join("password.new");
     for stale in [&data, &new] {
         if stale.exists() {
             std::fs::remove_dir_all(stale).with_context(failed)?;
         }
     }
-    folder::create_private_dir(&new, account).with_context(failed)?;
+    let runner = template::Runner {
+        ctx: &site.ctx,
+        binaries,
+        account,
+    };
     let password = site.lab.postgres_admin_password();
-    folder::write_private_file(&password_file, &password, account).with_context(failed)?;
-    let mut command = std::process::Command::new(binaries.dir.join("initdb"));
-    command
-        // What is synced here would be synced again by the first checkpoint; a crash before that
-        // finds an empty cluster.
-        .args([
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        ])
-        .args(["--auth=scram-sha-256", "--no-instructions"])
-        .arg(prefixed("--pwfile=", &password_file))
-        .arg(prefixed("--pgdata=", &new))
-        .env("LC_ALL", "C")
-        // So that the next run ends it when this one is killed in the middle.
-        .env(MARKER, &site.ctx.lab_dir)
-        .current_dir(home)
-        .stdin(Stdio::null());
-    if let Some(account) = account {
-        use std::os::unix::process::CommandExt;
-        command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
-    }
-    let output = tokio::process::Command::from(command)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("failed to start {}", binaries.dir.join("initdb").display()))?;
-    std::fs::remove_file(&password_file).with_context(failed)?;
-    anyhow::ensure!(
-        output.status.success(),
-        "initdb failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    let made = runner.new_cluster(&new, &password, step).await;
+    made.with_context(failed)?;
     std::fs::rename(&new, &data).with_context(failed)
-}
-
-fn prefixed(option: &str, path: &Path) -> std::ffi::OsString {
-    let mut arg = std::ffi::OsString::from(option);
-    arg.push(path);
-    arg
 }
 
 /// A server that was killed leaves its pid file, and for a moment its children, which still hold
