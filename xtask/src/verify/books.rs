@@ -133,13 +133,26 @@ pub const fn sign(event_type: EventType) -> i64 {
     }
 }
 
+/// For reading the whole ledger: sorts without temporary files while they fit, and of the table in
+/// its own order. In an index's order each row is a read of its own, which takes three times as long.
+const SETTINGS: [&str; 3] = [
+    "SET LOCAL work_mem = '64MB'",
+    "SET LOCAL effective_cache_size = '48MB'",
+    "SET LOCAL enable_incremental_sort = off",
+];
+
 const FLUX: &str = "SELECT topic, partition, first_offset, next_offset, applied, rejected, parked,
     dead_lettered, duplicates, absent, montant, cluster_id FROM bancaire.flux";
 
+/// Its rows are sorted by numbers first: comparing the types' names takes twice as long.
 const LEDGER: &str = r#"SELECT type, partition, count(*) FILTER (WHERE motif_rejet IS NULL),
-    count(*) FILTER (WHERE motif_rejet IS NOT NULL),
-    coalesce(sum(montant) FILTER (WHERE motif_rejet IS NULL), 0), count(DISTINCT "offset")
-    FROM bancaire.transactions GROUP BY type, partition"#;
+        count(*) FILTER (WHERE motif_rejet IS NOT NULL),
+        coalesce(sum(montant) FILTER (WHERE motif_rejet IS NULL), 0), count(*) FILTER (WHERE n = 1)
+    FROM (
+        SELECT type, partition, montant, motif_rejet,
+            row_number() OVER (PARTITION BY "offset", partition, type) AS n
+        FROM bancaire.transactions
+    ) t GROUP BY type, partition"#;
 
 const PARKED: &str = r#"SELECT event_id, topic, partition, "offset", empreinte, valeur
     FROM bancaire.parques"#;
@@ -209,9 +222,10 @@ impl Snapshot {
         let failed = "failed to open a snapshot of PostgreSQL";
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let mut tx = pool.begin_with(begin).await.context(failed)?;
-        // Sorts of whole ledgers, without temporary files while they fit.
-        let set = sqlx::query("SET LOCAL work_mem = '64MB'");
-        set.execute(&mut *tx).await.context(failed)?;
+        for setting in SETTINGS {
+            let set = sqlx::query(setting);
+            set.execute(&mut *tx).await.context(failed)?;
+        }
         Ok(Self { tx })
     }
 
