@@ -104,8 +104,33 @@ pub fn owner(port: u16) -> String {
     )
 }
 
+/// Whether one of these processes listens there; `None` where that cannot be seen.
+pub fn listens(pids: &[u32], port: u16) -> Option<bool> {
+    let found = listener(pids.iter().copied(), port);
+    let all_seen = || pids.iter().all(|pid| shows_files(*pid));
+    (found.is_some() || all_seen()).then_some(found.is_some())
+}
+
+#[cfg(target_os = "linux")]
+fn shows_files(pid: u32) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shows_files(_pid: u32) -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 fn owner_pid(port: u16) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let pids = processes.filter_map(|p| p.file_name().to_str()?.parse::<u32>().ok());
+    listener(pids, port)
+}
+
+/// Which of these processes listens there.
+#[cfg(target_os = "linux")]
+fn listener(mut pids: impl Iterator<Item = u32>, port: u16) -> Option<u32> {
     use std::fs;
 
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -116,21 +141,18 @@ fn owner_pid(port: u16) -> Option<u32> {
         .filter_map(|line| listening_inode(line, port))
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    processes
-        .filter_map(|p| p.file_name().to_str()?.parse::<u32>().ok())
-        .find(|pid| {
-            let fds = fs::read_dir(format!("/proc/{pid}/fd"))
-                .into_iter()
-                .flatten()
-                .flatten();
-            fds.filter_map(|fd| fs::read_link(fd.path()).ok())
-                .any(|link| {
-                    inodes
-                        .iter()
-                        .any(|inode| link.as_os_str() == inode.as_str())
-                })
-        })
+    pids.find(|pid| {
+        let fds = fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        fds.filter_map(|fd| fs::read_link(fd.path()).ok())
+            .any(|link| {
+                inodes
+                    .iter()
+                    .any(|inode| link.as_os_str() == inode.as_str())
+            })
+    })
 }
 
 /// The socket's inode when this line of /proc/net/tcp is a listener on `port`.
@@ -144,6 +166,12 @@ fn listening_inode(line: &str, port: u16) -> Option<&str> {
     } else {
         None
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn listener(mut pids: impl Iterator<Item = u32>, port: u16) -> Option<u32> {
+    let owner = owner_pid(port)?;
+    pids.find(|pid| *pid == owner)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -226,7 +254,17 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(!is_free(port));
-        assert!(owner(port).starts_with(&format!("pid {} (", std::process::id())));
+        let own = std::process::id();
+        assert!(owner(port).starts_with(&format!("pid {own} (")));
+        assert_eq!(listens(&[own], port), Some(true));
+        let mut other = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert_eq!(listens(&[other.id()], port), Some(false));
+        assert_eq!(listens(&[other.id(), own], port), Some(true));
+        other.kill().unwrap();
+        other.wait().unwrap();
         let line = "0: 0100007F:2384 00000000:0000 0A 0:0 00:0 0 0 0 4711 1";
         assert_eq!(listening_inode(line, 0x2384), Some("4711"));
         assert_eq!(listening_inode(&line.replace(" 0A ", " 01 "), 0x2384), None);

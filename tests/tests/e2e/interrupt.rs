@@ -1,5 +1,7 @@
 //! Ctrl-C, and ports that are taken: nothing may be left, and nothing half started.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use tests::{Lab, interrupt, until};
@@ -65,7 +67,7 @@ fn ctrl_c_in_each_phase_leaves_nothing_running() {
 #[test]
 fn a_port_that_is_taken_is_named_with_its_owner_before_anything_starts() {
     let lab = Lab::prepare("port-taken");
-    let taken = std::net::TcpListener::bind(("127.0.0.1", lab.port("gateway")));
+    let taken = TcpListener::bind(("127.0.0.1", lab.port("gateway")));
     let _taken = taken.expect("the port was free");
     let refused = lab.xtask(&["up", "--detach", "--no-build"]);
     assert!(!refused.ok, "{}", refused.text());
@@ -79,4 +81,34 @@ fn a_port_that_is_taken_is_named_with_its_owner_before_anything_starts() {
         );
     }
     assert_eq!(processes(&lab), 0, "nothing was started");
+}
+
+/// Somebody takes the gateway's port after it was found free, and answers as if it were ready.
+#[test]
+fn who_takes_a_port_meanwhile_is_not_taken_for_the_part() {
+    let lab = Lab::prepare("port-lost");
+    let child = up(&lab);
+    until("something is started", || {
+        (processes(&lab) > 0).then_some(())
+    });
+    let taken = TcpListener::bind(("127.0.0.1", lab.port("gateway")));
+    let taken = taken.expect("the gateway has not started yet");
+    std::thread::spawn(move || {
+        for stream in taken.incoming().flatten() {
+            let mut stream = stream;
+            // Whatever is asked, and whether or not they stay for the answer.
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    let port = lab.port("gateway");
+    let taken = format!(
+        "the port {port} was taken meanwhile by pid {}",
+        std::process::id()
+    );
+    assert!(said.contains(&taken), "{said}");
+    assert_eq!(processes(&lab), 0, "what was started is stopped again");
 }

@@ -26,7 +26,8 @@ pub use self::detour::{Detour, SideDoor};
 use self::docker::Daemon;
 use crate::Context;
 use crate::output::Step;
-use crate::process::{Identity, Stopped, log_tail};
+use crate::ports;
+use crate::process::{self, Identity, Stopped, log_tail};
 use crate::state::{ComponentState, LabMemory, LabState};
 
 /// A part of the lab, in the order in which they depend on each other.
@@ -267,8 +268,9 @@ pub fn instance(part: Part, number: u32) -> String {
     }
 }
 
-/// Asks `check` until it says yes. Gives up when the part is gone, or after `patience` in which
-/// its log did not grow either; then the error holds the log's last lines.
+/// Asks `check` until it says yes, and it is the part itself that listens on its port: whoever took
+/// the port meanwhile could answer in its place. Gives up when the part is gone, or after `patience`
+/// in which its log did not grow either; then the error holds the log's last lines.
 pub async fn wait_ready<F>(
     component: &ComponentState,
     step: &Step,
@@ -285,7 +287,12 @@ where
     let mut looked = Instant::now();
     loop {
         let reason = match check().await {
-            Ok(()) => return Ok(()),
+            Ok(()) if watched.listens() => return Ok(()),
+            Ok(()) => format!(
+                "the port {} was taken meanwhile by {}",
+                component.port,
+                ports::owner(component.port)
+            ),
             Err(e) => format!("{e:#}"),
         };
         step.tick(format_args!(
@@ -295,7 +302,11 @@ where
         if looked.elapsed() >= watched.pause() {
             looked = Instant::now();
             if !watched.is_alive().await? {
-                anyhow::bail!("{} ended; {}", component.name, log_end(component).await);
+                anyhow::bail!(
+                    "{} ended: {reason}; {}",
+                    component.name,
+                    log_end(component).await
+                );
             }
             let now = watched.log_mark().await;
             // A part that complains for ever makes no progress either.
@@ -344,6 +355,19 @@ impl<'a> Watched<'a> {
         match self {
             Watched::Process(component) => Ok(component.is_alive()),
             Watched::Container(daemon, id) => docker::is_running(daemon, id).await,
+        }
+    }
+
+    /// Whether it listens on its port itself, as far as we may see it. A container does not: its
+    /// daemon would not start it while the port is taken.
+    fn listens(&self) -> bool {
+        match self {
+            Watched::Process(component) => {
+                let listens = |pids: &[u32]| ports::listens(pids, component.port) != Some(false);
+                component.is_alive()
+                    && (listens(&[component.pid]) || listens(&process::family(component.pid)))
+            }
+            Watched::Container(..) => true,
         }
     }
 

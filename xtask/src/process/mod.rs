@@ -193,6 +193,11 @@ fn signal_below(pid: u32, signal: Signal) -> bool {
     true
 }
 
+/// A process and everything below it.
+pub fn family(pid: u32) -> Vec<u32> {
+    platform::family(pid)
+}
+
 /// The program's short name, for messages.
 pub fn name(pid: u32) -> String {
     platform::name(pid).unwrap_or_else(|| "?".into())
