@@ -1,6 +1,5 @@
 //! Ctrl-C: the first asks for a clean stop, the second ends everything at once.
 
-use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -27,9 +26,7 @@ pub fn on_ctrl_c(ctx: &Context) -> anyhow::Result<CancellationToken> {
             }
             if cancelled.is_cancelled() {
                 ctx.out.line("Ends everything at once");
-                for (process, _) in process::marked(&ctx.lab_dir) {
-                    process.signal(Signal::SIGKILL);
-                }
+                process::end_marked(&ctx.lab_dir).await;
                 kill_containers(&ctx).await;
                 std::process::exit(130);
             }

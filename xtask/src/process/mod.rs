@@ -10,9 +10,11 @@ mod platform;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -161,9 +163,8 @@ impl Launch {
             command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
         }
         // Tokio's child is reaped in the background when its handle is dropped.
-        let child = tokio::process::Command::from(command)
-            .spawn()
-            .with_context(failed)?;
+        let mut command = tokio::process::Command::from(command);
+        let child = starting(|| command.spawn()).with_context(failed)?;
         let identity = child.id().and_then(Identity::of);
         identity.with_context(|| {
             format!(
@@ -172,6 +173,38 @@ impl Launch {
                 log_tail(&self.log, 8)
             )
         })
+    }
+}
+
+/// Held while a process with a marker is started; true when none may be any more.
+static ENDED: Mutex<bool> = Mutex::new(false);
+
+/// Starts a process that carries the marker.
+///
+/// # Errors
+/// What `spawn` says, or that [`end_marked`] was called.
+pub fn starting<T>(spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *ended {
+        return Err(io::Error::other("everything is being ended"));
+    }
+    spawn()
+}
+
+/// Kills this lab's processes for good: from here on this xtask starts none any more.
+pub async fn end_marked(lab_dir: &Path) {
+    *ENDED.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    let began = Instant::now();
+    loop {
+        let marked = marked(lab_dir);
+        if marked.is_empty() || began.elapsed() > Duration::from_secs(2) {
+            return;
+        }
+        for (process, _) in marked {
+            process.signal(Signal::SIGKILL);
+        }
+        // Again: one of them may have started another meanwhile.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -3,6 +3,10 @@
 //! initdb runs for a second or more, most of it for what is the same each time: the catalogue of
 //! three databases. PostgreSQL's own tests do the same (`INITDB_TEMPLATE` in `pg_regress`). What
 //! differs is the superuser's password, which each copy is given before its server starts.
+//!
+//! Nothing is synced, which would take longer than the rest: a template serves until the machine
+//! restarts, for which what was written last may be missing, and the next lab makes another. Where
+//! one restart cannot be told from another it is synced.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 use super::{Binaries, binaries, folder};
 use crate::Context;
 use crate::output::Step;
-use crate::process::{Account, MARKER};
+use crate::process::{self, Account, MARKER};
 use crate::state::Lock;
 
 /// How templates' names begin in the cache.
@@ -69,7 +73,8 @@ impl Runner<'_> {
     /// The cluster to copy, made when it is not there.
     async fn template(&self, password: &str, step: &Step) -> anyhow::Result<PathBuf> {
         let cache = binaries::shared_cache(&self.ctx.cache_dir)?;
-        let template = cache.join(self.name());
+        let (name, boot) = (self.name(), boot());
+        let template = cache.join(format!("{name}-{}", boot.as_deref().unwrap_or("synced")));
         if template.is_dir() {
             return Ok(template);
         }
@@ -84,6 +89,7 @@ impl Runner<'_> {
         step.update("creates the database cluster (once)");
         // Of one that was killed while it held the lock.
         remove(&cache, UNFINISHED)?;
+        remove(&cache, &format!("{name}-"))?;
         let work = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .tempdir_in(&cache);
@@ -95,20 +101,23 @@ impl Runner<'_> {
         let mut initdb = self.program("initdb");
         initdb
             .args(INITDB)
+            .args(boot.as_ref().map(|_| "--no-sync"))
             .arg(prefixed("--pgdata=", &made))
             .arg(prefixed("--pwfile=", &password_file));
         self.run(initdb, work.path(), "").await?;
         // A quarter of a second less for each copy; what it holds is init.sql's.
-        self.single(&made, &[], "CREATE DATABASE edalab").await?;
+        let unsynced: &[&str] = if boot.is_some() { &["-F"] } else { &[] };
+        self.single(&made, unsynced, "CREATE DATABASE edalab")
+            .await?;
         std::fs::rename(&made, &template).with_context(failed)?;
         Ok(template)
     }
 
-    /// Tells apart what the outcome depends on; the number is for changes to the code above.
+    /// Tells apart what the outcome depends on.
     fn name(&self) -> String {
         let uid = self.account.map_or_else(nix::unistd::geteuid, |a| a.uid);
         let of = format!(
-            "2 {} {} {} {uid} {INITDB:?}",
+            "{} {} {} {uid} {INITDB:?}",
             self.binaries.version,
             self.binaries.dir.display(),
             std::env::consts::ARCH,
@@ -145,10 +154,9 @@ impl Runner<'_> {
             use std::os::unix::process::CommandExt;
             command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
         }
-        let mut child = tokio::process::Command::from(command)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("failed to start {}", name.display()))?;
+        let mut command = tokio::process::Command::from(command);
+        let child = process::starting(|| command.kill_on_drop(true).spawn());
+        let mut child = child.with_context(|| format!("failed to start {}", name.display()))?;
         let mut stdin = child.stdin.take().context("its standard input is piped")?;
         // One that ends early says why below.
         let _ = stdin.write_all(input.as_bytes()).await;
@@ -163,6 +171,12 @@ impl Runner<'_> {
         );
         Ok(())
     }
+}
+
+/// What the kernel calls the time since the machine started.
+fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn prefixed(option: &str, path: &Path) -> OsString {
