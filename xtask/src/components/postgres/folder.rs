@@ -94,21 +94,30 @@ pub fn create_private_dir(path: &Path, account: Option<Account>) -> std::io::Res
     give(path, account)
 }
 
-/// A copy of a folder and all below it, which only `account` may enter.
+/// A copy of a folder and all below it, which only `account` may enter. When its future is dropped
+/// nothing is written any more.
 ///
 /// # Errors
 /// When `to` is there already, or something cannot be read or written.
-pub fn copy_private_dir(from: &Path, to: &Path, account: Option<Account>) -> anyhow::Result<()> {
+pub async fn copy_private_dir(
+    from: &Path,
+    to: &Path,
+    account: Option<Account>,
+) -> anyhow::Result<()> {
     let failed = || format!("failed to copy {} to {}", from.display(), to.display());
-    create_private_dir(to, account).with_context(failed)?;
-    for entry in std::fs::read_dir(from).with_context(failed)? {
-        let entry = entry.with_context(failed)?;
-        let target = to.join(entry.file_name());
-        if entry.file_type().with_context(failed)?.is_dir() {
-            copy_private_dir(&entry.path(), &target, account)?;
-        } else {
-            std::fs::copy(entry.path(), &target).with_context(failed)?;
-            give(&target, account).with_context(failed)?;
+    let mut folders = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = folders.pop() {
+        create_private_dir(&to, account).with_context(failed)?;
+        for entry in std::fs::read_dir(from).with_context(failed)? {
+            let entry = entry.with_context(failed)?;
+            let target = to.join(entry.file_name());
+            if entry.file_type().with_context(failed)?.is_dir() {
+                folders.push((entry.path(), target));
+            } else {
+                std::fs::copy(entry.path(), &target).with_context(failed)?;
+                give(&target, account).with_context(failed)?;
+            }
+            tokio::task::yield_now().await;
         }
     }
     Ok(())

@@ -60,10 +60,7 @@ impl Runner<'_> {
     pub async fn new_cluster(&self, new: &Path, password: &str, step: &Step) -> anyhow::Result<()> {
         let template = self.template(password, step).await?;
         step.update("copies the empty database cluster");
-        let (to, account) = (new.to_owned(), self.account);
-        tokio::task::spawn_blocking(move || folder::copy_private_dir(&template, &to, account))
-            .await
-            .context("failed to wait for the copy")??;
+        folder::copy_private_dir(&template, new, self.account).await?;
         let password = password.replace('\'', "''");
         let statement = format!("ALTER ROLE postgres PASSWORD '{password}'");
         // What it writes is not synced either.
