@@ -24,8 +24,13 @@ pub(super) fn start_id(pid: u32) -> Option<String> {
         return None;
     }
     // Ticks count from the boot, so two boots must differ too.
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = boot_id().unwrap_or_default();
     Some(format!("{}:{ticks}", boot.get(..8).unwrap_or("")))
+}
+
+pub(super) fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn pids() -> impl Iterator<Item = u32> {

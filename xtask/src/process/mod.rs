@@ -226,6 +226,11 @@ fn signal_below(pid: u32, signal: Signal) -> bool {
     true
 }
 
+/// What the kernel calls the time since the machine started; `None` where it has no name for it.
+pub fn boot_id() -> Option<String> {
+    platform::boot_id()
+}
+
 /// A process and everything below it.
 pub fn family(pid: u32) -> Vec<u32> {
     platform::family(pid)

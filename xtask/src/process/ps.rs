@@ -43,6 +43,10 @@ pub(super) fn is_suspended(pid: u32) -> bool {
     ps(&["-o", "stat=", "-p", &pid.to_string()]).is_some_and(|s| s.trim().starts_with('T'))
 }
 
+pub(super) fn boot_id() -> Option<String> {
+    None
+}
+
 pub(super) fn family(root: u32) -> Vec<u32> {
     let text = ps(&["-ax", "-o", "pid=,ppid="]).unwrap_or_default();
     let pairs: Vec<(u32, u32)> = text

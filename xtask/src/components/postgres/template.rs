@@ -19,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Binaries, binaries, folder};
 use crate::Context;
+use crate::components::kafka::jars::hex;
 use crate::output::Step;
 use crate::process::{self, Account, MARKER};
 use crate::state::Lock;
@@ -70,7 +71,7 @@ impl Runner<'_> {
     /// The cluster to copy, made when it is not there.
     async fn template(&self, password: &str, step: &Step) -> anyhow::Result<PathBuf> {
         let cache = binaries::shared_cache(&self.ctx.cache_dir)?;
-        let (name, boot) = (self.name(), boot());
+        let (name, boot) = (self.name(), process::boot_id());
         let template = cache.join(format!("{name}-{}", boot.as_deref().unwrap_or("synced")));
         if template.is_dir() {
             return Ok(template);
@@ -120,8 +121,7 @@ impl Runner<'_> {
             std::env::consts::ARCH,
         );
         let hash = Sha256::digest(of.as_bytes());
-        let short: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{TEMPLATE}{}-{short}", self.binaries.version)
+        format!("{TEMPLATE}{}-{}", self.binaries.version, hex(&hash[..6]))
     }
 
     /// Has a server without clients execute one statement in the cluster `data`.
@@ -168,12 +168,6 @@ impl Runner<'_> {
         );
         Ok(())
     }
-}
-
-/// What the kernel calls the time since the machine started.
-fn boot() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 fn prefixed(option: &str, path: &Path) -> OsString {
