@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use chassis::config::KafkaConfig;
 use chassis::kafka::consumer::{EventConsumer, Received, Start};
+use chassis::kafka::headers::is_recorded;
 use chassis::kafka::{Backoff, EventDecoder, Failure, Poison};
 use chassis::metrics::MESSAGES_CONSUMED;
 use chassis::registry::RegistryClient;
 use chassis::telemetry;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Message};
 use schemas::{DLQ_TOPIC, EventType};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
@@ -66,12 +68,19 @@ impl Streamer {
     async fn stream(&self, mut consumer: EventConsumer, shutdown: &CancellationToken) {
         let consumed =
             TOPICS.map(|topic| MESSAGES_CONSUMED.with_label_values(&[crate::SERVICE, topic]));
-        while let Some(received) = consumer.next(shutdown).await {
-            let Some(topic) = topic_index(&received.topic) else {
-                continue;
+        // All are counted; only those that a client or a trace asks for are worth decoding.
+        let wants = |record: &BorrowedMessage<'_>| {
+            let Some(topic) = topic_index(record.topic()) else {
+                return false;
             };
             self.flow.saw(topic, Instant::now());
             consumed[topic].inc();
+            self.hub.is_watched(topic) || is_recorded(record.headers())
+        };
+        while let Some(received) = consumer.next_wanted(shutdown, wants).await {
+            let Some(topic) = topic_index(&received.topic) else {
+                continue;
+            };
             let span = span_of(&received);
             if self.hub.is_watched(topic) {
                 let now_ms = chrono::Utc::now().timestamp_millis();

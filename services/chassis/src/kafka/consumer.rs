@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Event;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,16 @@ impl EventConsumer {
 
     /// The next record; `None` at shutdown. Errors of the broker are waited out.
     pub async fn next(&mut self, shutdown: &CancellationToken) -> Option<Received> {
+        self.next_wanted(shutdown, |_| true).await
+    }
+
+    /// The same, of the records that `wants` says yes to; it sees each once, in order. The others are
+    /// neither copied nor decoded.
+    pub async fn next_wanted(
+        &mut self,
+        shutdown: &CancellationToken,
+        mut wants: impl FnMut(&BorrowedMessage<'_>) -> bool,
+    ) -> Option<Received> {
         let mut backoff = Backoff::default();
         while let Err(error) = self.ready().await {
             tracing::warn!(error = format!("{error:#}"), "Waiting for Kafka");
@@ -112,6 +122,7 @@ impl EventConsumer {
                 () = shutdown.cancelled() => return None,
             };
             match message {
+                Ok(message) if !wants(&message) => {}
                 Ok(message) => {
                     let event = self
                         .decode(message.topic(), message.payload(), shutdown)

@@ -49,14 +49,21 @@ pub(super) fn is_sampled(traceparent: &[u8]) -> bool {
     flags.is_some_and(|flags| u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1))
 }
 
+/// True for a record whose trace is recorded, as far as its `traceparent` says.
+pub fn is_recorded<H: Headers>(headers: Option<&H>) -> bool {
+    let mut headers = headers.into_iter().flat_map(Headers::iter);
+    let parent = headers.find(|header| header.key == TRACEPARENT);
+    parent
+        .and_then(|parent| parent.value)
+        .is_some_and(is_sampled)
+}
+
 /// The context that a record carries, when its trace is recorded.
 pub fn sampled_context<H: Headers>(headers: Option<&H>) -> Option<Context> {
-    let headers = headers?;
-    let parent = headers.iter().find(|header| header.key == TRACEPARENT)?;
-    if !is_sampled(parent.value?) {
+    if !is_recorded(headers) {
         return None;
     }
-    let context = trace_context(Some(headers));
+    let context = trace_context(headers);
     let is_valid = context.span().span_context().is_sampled();
     is_valid.then_some(context)
 }
