@@ -2,7 +2,7 @@
 //! verdict.
 //!
 //! [`scenario`] reads the files, [`lab`] brings up a lab with [`wire`]s that can be cut, [`run`] does
-//! one fault's [`steps`] under load, [`judge`] compares the producers' journal, the logs and
+//! one fault's [`steps`] under load or its [`own_tests`], [`judge`] compares the producers' journal, the logs and
 //! PostgreSQL, and [`report`] prints. [`build`] makes the services with fail points, and with the defects
 //! of [`mutants`], each of which the suite must see.
 
@@ -11,6 +11,7 @@ pub mod disk;
 pub mod judge;
 pub mod lab;
 pub mod mutants;
+pub mod own_tests;
 pub mod produce;
 pub mod report;
 pub mod run;
@@ -18,19 +19,17 @@ pub mod scenario;
 pub mod steps;
 pub mod wire;
 
-use std::time::Instant;
-
 use nix::unistd::geteuid;
 use tokio_util::sync::CancellationToken;
 
 use self::build::Programs;
 use self::lab::{ChaosLab, Shape};
+use self::own_tests::OwnTests;
 use self::run::{Outcome, Verdict};
-use self::scenario::{Fault, Need, Step};
+use self::scenario::{Fault, Need};
 use crate::Context;
 use crate::components::broker::BrokerChoice;
 use crate::components::docker::Daemon;
-use crate::output::Step as Progress;
 
 /// How to run them.
 #[derive(Debug, Clone)]
@@ -47,7 +46,7 @@ pub struct Options {
 /// them. After an interruption the others are not run.
 ///
 /// # Errors
-/// When the services do not build, or a lab cannot be removed.
+/// When the services or the tests do not build, or a lab cannot be removed.
 pub async fn run_all(
     ctx: &Context,
     faults: &[Fault],
@@ -56,6 +55,7 @@ pub async fn run_all(
     lab::sweep(ctx).await?;
     let faulty = faults.iter().any(Fault::holds);
     let programs = Programs::prepare(ctx, faulty, options.build).await?;
+    let tests = OwnTests::build(ctx, faults, &options.stop).await?;
     let mut current: Option<ChaosLab> = None;
     let mut outcomes = Vec::new();
     for fault in faults {
@@ -70,7 +70,7 @@ pub async fn run_all(
         let outcome = if let Some(reason) = lacks(fault).await {
             Outcome::new(fault, seed, "").not_run(reason)
         } else if fault.is_tests() {
-            run_tests(ctx, fault, seed, &step, &options.stop).await
+            tests.run(fault, seed, &step, &options.stop).await
         } else {
             run_in_lab(ctx, fault, seed, &mut current, &programs, options).await?
         };
@@ -153,42 +153,6 @@ async fn lacks(fault: &Fault) -> Option<String> {
         }
     }
     None
-}
-
-async fn run_tests(
-    ctx: &Context,
-    fault: &Fault,
-    seed: u64,
-    shown: &Progress,
-    stop: &CancellationToken,
-) -> Outcome {
-    let began = Instant::now();
-    let mut outcome = Outcome::new(fault, seed, "test");
-    for step in &fault.steps {
-        let Step::Test(test) = step else {
-            continue;
-        };
-        let ran = tokio::select! {
-            ran = steps::run_test(ctx, test, shown) => ran,
-            () = stop.cancelled() => Err(anyhow::anyhow!("interrupted")),
-        };
-        outcome.took_ms = began.elapsed().as_millis() as u64;
-        let name = match &test.target {
-            Some(target) => format!("{} {target}::{}", test.package, test.name),
-            None => format!("{} {}", test.package, test.name),
-        };
-        let finding = match ran {
-            Ok(said) => judge::Finding::new("T", &name, said, Vec::new()),
-            Err(e) => {
-                let finding =
-                    judge::Finding::new("T", &name, "failed".into(), vec![format!("{e:#}")]);
-                outcome.findings.push(finding);
-                return outcome.failed(format!("the test {name} failed"));
-            }
-        };
-        outcome.findings.push(finding);
-    }
-    outcome
 }
 
 pub(crate) fn random_seed() -> u64 {

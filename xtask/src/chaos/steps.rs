@@ -1,7 +1,5 @@
 //! Does what a fault's steps say.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,13 +9,10 @@ use serde_json::{Value, json};
 
 use super::lab::ChaosLab;
 use super::produce::Producer;
-use super::scenario::{
-    Component, Condition, HELD, Load, Made, Poison, State, Step, Storm, Test, Wired,
-};
+use super::scenario::{Component, Condition, HELD, Load, Made, Poison, State, Step, Storm, Wired};
 use super::wire::{LOSS_PATIENCE, Wire};
-use crate::output::Step as Progress;
+use crate::lab;
 use crate::state::ComponentState;
-use crate::{Context, cargo, lab};
 
 /// How long a condition is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -247,83 +242,4 @@ async fn health(lab: &ChaosLab) -> anyhow::Result<String> {
         .map_err(reqwest::Error::without_url)?;
     let body: Value = answer.json().await.map_err(reqwest::Error::without_url)?;
     Ok(body["status"].as_str().unwrap_or_default().to_owned())
-}
-
-/// Runs one of the repository's tests; the error is what it said.
-///
-/// # Errors
-/// When a test fails, or there are not as many as there should be.
-pub async fn run_test(ctx: &Context, test: &Test, step: &Progress) -> anyhow::Result<String> {
-    // With the whole workspace, as all tests are built: a package by itself gets other features of what
-    // it shares, and everything is compiled once more.
-    let mut args = vec!["test", "--workspace", "--no-run"];
-    match &test.target {
-        Some(target) => args.extend(["--test", target]),
-        None => args.push("--lib"),
-    }
-    let artifacts = cargo::build(ctx, &args, "its tests", step).await?;
-    let is_its = |artifact: &&cargo::Artifact| {
-        let package = artifact.manifest_path.parent().and_then(Path::file_name);
-        let target = test.target.as_ref();
-        artifact.profile.test
-            && package.is_some_and(|package| package == test.package.as_str())
-            && target.is_none_or(|target| artifact.target.name == *target)
-    };
-    let found = artifacts.iter().find(is_its).and_then(|artifact| {
-        let program = artifact.executable.as_ref()?;
-        Some((program, artifact.manifest_path.parent()?))
-    });
-    let (program, dir) = found.with_context(|| format!("{} has no such tests", test.package))?;
-    step.update("runs its tests");
-    let mut command = tokio::process::Command::new(program);
-    command
-        .arg(&test.name)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    if test.ignored {
-        command.arg("--ignored");
-    }
-    let output = command
-        .output()
-        .await
-        .context("failed to start the tests")?;
-    let text = format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let end: Vec<&str> = text.lines().rev().take(40).collect();
-    let end: Vec<&str> = end.into_iter().rev().collect();
-    anyhow::ensure!(output.status.success(), "{}", end.join("\n"));
-    let passed = passed(&text);
-    anyhow::ensure!(
-        passed == test.count,
-        "{passed} tests are called {}, not {}",
-        test.name,
-        test.count
-    );
-    Ok(format!("{passed} tests passed"))
-}
-
-/// The sum of what each binary says: `test result: ok. 2 passed; …`.
-fn passed(text: &str) -> u32 {
-    let results = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("test result: ok. "));
-    let counts = results.filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok());
-    counts.sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tests_that_passed_are_counted() {
-        let text = "running 2 tests\n..\ntest result: ok. 2 passed; 0 failed; 1 ignored;\n\
-                    test result: ok. 0 passed; 0 failed\n";
-        assert_eq!(passed(text), 2);
-        assert_eq!(passed("test result: FAILED. 1 passed; 1 failed"), 0);
-    }
 }
