@@ -236,12 +236,12 @@ fn print_summary(lab: &LabState, all_run: bool, took: Duration) {
         .max_by_key(|c| c.start_ms)
         .filter(|c| !all_run && c.start_ms > 0)
     {
-        // What the lab waits for beside it: its needs, and the compiler.
         let own = slowest.start_ms as f64 / 1000.0;
+        let rest = (took.as_secs_f64() - own).max(0.0);
         println!(
-            "  The slowest part, {}, took {own:.1} s of its own; the lab {:.2} times that",
-            slowest.name,
-            took.as_secs_f64() / own
+            "  The slowest part, {}, took {own:.1} s of its own; the other {rest:.1} s went into \
+             building, fetching and what it waits for",
+            slowest.name
         );
     }
     println!("\nNext: cargo xtask simulate --rate 100 --duration 30, then cargo xtask verify");
