@@ -77,7 +77,7 @@ const MEANINGS: [(&str, &str); 47] = [
 
 /// What xtask reads besides its options.
 #[rustfmt::skip]
-const LAB: [(&str, &str); 18] = [
+const LAB: [(&str, &str); 19] = [
     ("CHROMIUM", "The browser of the page's tests and measurements"),
     ("DOCKER_HOST", "The daemon's socket; also `DOCKER_CONTEXT` and `DOCKER_CONFIG`, as Docker reads them"),
     ("EDALAB_BIN_DIR", "Binaries of the services to run, instead of building them"),
@@ -92,6 +92,7 @@ const LAB: [(&str, &str); 18] = [
     ("EDALAB_IMAGES", "`pinned` or `offline`: which images the Docker backend runs"),
     ("EDALAB_IMAGES_FILE", "Another list of images than `infra/images.toml`"),
     ("EDALAB_IMAGE_MIRROR", "A registry with copies of the pinned images, such as `localhost:5000`"),
+    ("EDALAB_KAFKA_JVM", "More options for the embedded Kafka's JVM, such as `-Xmx1g`; they count over the lab's own"),
     ("EDALAB_PG_BINDIR", "PostgreSQL's programs, instead of the fetched ones"),
     ("JAVA_HOME", "The Java that runs Kafka, 17 or later"),
     ("KAFKA_HOME", "A Kafka distribution, instead of the fetched jars"),

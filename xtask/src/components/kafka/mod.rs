@@ -82,7 +82,7 @@ impl Kafka {
         Ok(site.record(Part::Kafka, &identity, site.lab.kafka_bootstrap()))
     }
 
-    /// The class archive, and the agent that shows the broker's figures.
+    /// The class archive, the agent that shows the broker's figures, and what the user adds.
     fn options(&self, site: &Site) -> Vec<OsString> {
         let mut options: Vec<OsString> = self.archive.iter().map(use_archive).collect();
         if let Some(agent) = &site.lab.jmx_agent {
@@ -94,6 +94,9 @@ impl Kafka {
             );
             options.push(agent.into());
         }
+        // Last: of two options that say the same thing the later one counts.
+        let more = std::env::var("EDALAB_KAFKA_JVM").unwrap_or_default();
+        options.extend(more.split_whitespace().map(OsString::from));
         options
     }
 
