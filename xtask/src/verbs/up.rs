@@ -239,8 +239,8 @@ fn print_summary(lab: &LabState, all_run: bool, took: Duration) {
         let own = slowest.start_ms as f64 / 1000.0;
         let rest = (took.as_secs_f64() - own).max(0.0);
         println!(
-            "  The slowest part, {}, took {own:.1} s of its own; the other {rest:.1} s went into \
-             building, fetching and what it waits for",
+            "  The slowest part, {}, took {own:.1} s of its own; the lab waited the other {rest:.1} s, \
+             for the compiler, downloads or its other parts",
             slowest.name
         );
     }
