@@ -29,11 +29,13 @@ impl Drop for Stranger {
     }
 }
 
+#[track_caller]
 fn verified(lab: &Lab) {
-    let verdict = lab.xtask(&["verify", "--json"]);
+    let verdict = lab.xtask(&["verify"]);
     assert!(verdict.ok, "{}", verdict.text());
 }
 
+#[track_caller]
 fn infra_holds(lab: &Lab) -> Value {
     let checks = lab.xtask(&["infra", "test", "--json"]);
     assert!(checks.ok, "{}", checks.text());

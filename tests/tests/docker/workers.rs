@@ -43,7 +43,7 @@ fn services_run_in_containers_and_their_workers_share_the_work() {
     lab.xtask(&["simulate", "--rate", "100", "--duration", "5"])
         .success();
     lab.xtask(&["services", "kill", "bancaire-2"]).success();
-    let verdict = lab.xtask(&["verify", "--json", "--settle", "60"]);
+    let verdict = lab.xtask(&["verify", "--settle", "60"]);
     assert!(verdict.ok, "{}", verdict.text());
 
     // Back to processes: the same lab, the same data.
@@ -60,7 +60,7 @@ fn services_run_in_containers_and_their_workers_share_the_work() {
     });
     lab.xtask(&["simulate", "--rate", "50", "--duration", "3"])
         .success();
-    let verdict = lab.xtask(&["verify", "--json"]);
+    let verdict = lab.xtask(&["verify"]);
     assert!(verdict.ok, "{}", verdict.text());
     lab.xtask(&["clean", "--stop"]).success();
     assert_eq!(owned(&lab), [""; 0]);

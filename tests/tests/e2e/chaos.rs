@@ -4,7 +4,8 @@
 use std::process::Stdio;
 
 use serde_json::Value;
-use tests::{Lab, interrupt, until};
+use tests::{Lab, http, interrupt, until, until_async};
+use xtask::state::LabState;
 
 fn outcomes(lab: &Lab, args: &[&str]) -> Vec<Value> {
     let ran = lab.xtask(args);
@@ -73,6 +74,38 @@ fn a_wrong_file_is_answered_by_field_and_line() {
             );
         }
     }
+}
+
+/// After an outage `verify` has new connections before bancaire has: that is no contradiction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_waits_until_bancaire_reaches_the_broker_again() {
+    let lab = Lab::prepare("verdict");
+    let file = lab.dir().join("idle-cut.yaml");
+    let scenario = "name: idle-cut\nhypothesis: a verdict is right while bancaire is cut off\n\
+        load: {scenario: default, rate: 100, duration: 2s}\nsteps:\n  - until: flowing\n  - wait: 3s\n  \
+        - until: caught_up\n  - wire: {to: kafka, is: cut}\n  - until: degraded\n  - wait: 5s\n  \
+        - wire: {to: kafka, is: through}\n";
+    std::fs::write(&file, scenario).unwrap();
+    let mut chaos = lab
+        .command(&["chaos", "run", file.to_str().unwrap(), "--no-build"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("xtask can be run");
+    let folder = std::env::temp_dir().join(format!("edalab-chaos-{}-1", chaos.id()));
+    until_async("bancaire misses the broker", async || {
+        let state = LabState::load(&folder).ok()??;
+        let url = format!("{}/api/v1/ledger", state.bancaire_url());
+        let ledger: Value = http().get(url).send().await.ok()?.json().await.ok()?;
+        let totals = &ledger["totals"];
+        (totals["in_flight"].is_null() && totals["applied"].as_i64() > Some(100)).then_some(())
+    })
+    .await;
+    let mut verify = lab.command(&["verify"]);
+    let verdict = verify.env("EDALAB_DIR", &folder).output().unwrap();
+    let text = String::from_utf8_lossy(&verdict.stdout);
+    assert!(verdict.status.success(), "{text}");
+    assert!(text.contains("✓ X bancaire's own ledger"), "{text}");
+    assert!(chaos.wait().expect("it ends").success());
 }
 
 #[test]

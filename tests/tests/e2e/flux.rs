@@ -113,8 +113,14 @@ async fn flux_multiple_events_e2e() {
         .json();
     let produced = simulated["events_produced"].as_u64().expect("a count");
     assert!((49..=51).contains(&produced), "{simulated}");
-    let verdict = lab.xtask(&["verify", "--json"]);
-    assert!(verdict.ok, "{}", verdict.text());
+    let verdict = lab.xtask(&["verify", "--json"]).json();
+    let checks = verdict["checks"].as_array().expect("checks");
+    let broken: Vec<&Value> = checks.iter().filter(|c| c["verdict"] != "pass").collect();
+    assert!(!checks.is_empty() && broken.is_empty(), "{broken:?}");
+    assert_eq!(
+        (&verdict["passed"], &verdict["quiet"]),
+        (&json!(true), &json!(true))
+    );
     let stats = get(format!("{}/api/v1/stats", lab.bancaire_url()))
         .await
         .expect("stats");

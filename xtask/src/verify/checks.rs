@@ -18,6 +18,7 @@ use super::letters::Letters;
 use super::lines::Line;
 use super::read_back::ReadBack;
 use super::settle::Quiet;
+pub use effect::unknown_ends;
 
 /// Everything that is judged.
 pub struct Evidence {

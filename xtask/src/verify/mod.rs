@@ -16,7 +16,7 @@ pub mod report;
 pub mod settle;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chassis::http::HttpClient;
@@ -30,6 +30,7 @@ use self::books::{Books, Snapshot};
 use self::checks::Evidence;
 use self::read_back::{Dead, ReadBack};
 use self::report::Report;
+use self::settle::Quiet;
 use crate::output::Step;
 use crate::state::LabState;
 use crate::verbs::simulate;
@@ -66,7 +67,11 @@ pub async fn judge(lab: &LabState, options: Options, step: &Step) -> anyhow::Res
     let mut snapshot = Snapshot::open(&pool).await?;
     let books = snapshot.books().await?;
     // Later than the snapshot: what was published since is then in the logs, and in flight.
-    let ledger = own_ledger(lab).await.map_err(|e| format!("{e:#}"));
+    let patience = options
+        .settle
+        .saturating_sub(Duration::from_millis(quiet.waited_ms));
+    let ledger = settled_ledger(lab, &quiet, patience, step).await;
+    let ledger = ledger.map_err(|e| format!("{e:#}"));
     let acknowledged = acknowledged(lab).await;
     let watermarks = inspector.watermarks(&settle::event_topics()).await?;
     let letters = letters::read(&lab.kafka(), &inspector).await?;
@@ -135,6 +140,40 @@ pub async fn own_ledger(lab: &LabState) -> anyhow::Result<Value> {
     anyhow::ensure!(status.is_success(), "bancaire answers {status}");
     let ledger = response.json().await.map_err(reqwest::Error::without_url);
     ledger.context("failed to read bancaire's ledger")
+}
+
+/// The same, once bancaire too reaches the broker and PostgreSQL: after an outage its connections may
+/// come back later than this program makes new ones. A bancaire that does not run is not waited for.
+async fn settled_ledger(
+    lab: &LabState,
+    quiet: &Quiet,
+    patience: Duration,
+    step: &Step,
+) -> anyhow::Result<Value> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let ledger = own_ledger(lab).await;
+        let is_over = !quiet.is_quiet() || Instant::now() >= deadline;
+        match &ledger {
+            _ if is_over => return ledger,
+            Ok(ledger) if checks::unknown_ends(ledger) > 0 => {
+                step.tick("waits until bancaire reaches the broker");
+            }
+            Err(e) if !is_refused(e) => {
+                step.tick(format_args!("waits for bancaire's ledger: {e:#}"));
+            }
+            Ok(_) | Err(_) => return ledger,
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Whether nobody listens at bancaire's port.
+fn is_refused(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<reqwest::Error>());
+    causes.any(reqwest::Error::is_connect)
 }
 
 /// Dead letters by the place of their original: published ones, and those in the outbox.

@@ -206,6 +206,12 @@ fn under_load_what_moves_is_said_and_not_judged() {
     let quiet = checks.last().unwrap();
     assert_eq!(quiet.verdict, Verdict::Skipped);
     assert!(quiet.compared.contains("7 in flight"), "{}", quiet.compared);
+    // So is one that began when everything had been found quiet.
+    let mut begun = sound();
+    begun.lines[0].high += 1;
+    begun.lines[0].in_flight += 1;
+    begun.ledger.as_mut().unwrap()["partitions"][0]["applied"] = json!(99);
+    assert_eq!(failed(&begun), Vec::<&str>::new());
     // Without a simulation, lag that stays is a failure.
     evidence.quiet.simulation_running = false;
     assert_eq!(failed(&evidence), ["everything is read and relayed"]);
@@ -229,6 +235,32 @@ fn what_could_not_be_asked_is_skipped_with_the_reason() {
         assert_eq!(check.verdict, Verdict::Skipped);
         assert!(!check.violations[0].is_empty());
     }
+}
+
+/// Right after an outage this program reaches the broker before bancaire does.
+#[test]
+fn an_end_that_bancaire_does_not_know_is_no_contradiction() {
+    let mut evidence = sound();
+    let own = &mut evidence.ledger.as_mut().unwrap()["partitions"];
+    own[0]["in_flight"] = Value::Null;
+    let ledger_check = |evidence: &Evidence| {
+        let mut checks = judge(evidence).into_iter();
+        checks
+            .find(|check| check.name == "bancaire's own ledger says the same")
+            .unwrap()
+    };
+    let unknown = ledger_check(&evidence);
+    assert_eq!(unknown.verdict, Verdict::Skipped);
+    assert!(
+        unknown.violations[0].contains("1 of 2 partitions"),
+        "{unknown:?}"
+    );
+    // What it does know is still compared.
+    evidence.ledger.as_mut().unwrap()["partitions"][0]["applied"] = json!(1);
+    let wrong = ledger_check(&evidence);
+    assert_eq!(wrong.verdict, Verdict::Fail);
+    assert_eq!(wrong.violations.len(), 1, "{wrong:?}");
+    assert!(wrong.violations[0].contains("applied is 1"), "{wrong:?}");
 }
 
 #[test]
