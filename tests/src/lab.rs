@@ -314,7 +314,7 @@ impl Lab {
 
 /// A client for plain requests.
 pub fn http() -> reqwest::Client {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(20));
+    let client = chassis::http::client::builder().timeout(Duration::from_secs(20));
     client.build().expect("a plain HTTP client can be built")
 }
 

@@ -66,7 +66,7 @@ struct ErrorBody {
 impl RegistryClient {
     /// `url` without a trailing slash, such as `http://127.0.0.1:8081`.
     pub fn new(url: &str) -> Self {
-        let http = reqwest::Client::builder()
+        let http = crate::http::client::builder()
             .timeout(Duration::from_secs(5))
             .build()
             .expect("a plain HTTP client can be built");

@@ -128,7 +128,7 @@ pub async fn ready(
 
 /// A client for health questions.
 pub fn client() -> anyhow::Result<reqwest::Client> {
-    reqwest::Client::builder()
+    chassis::http::client::builder()
         .timeout(Duration::from_secs(3))
         .build()
         .context("failed to make an HTTP client")

@@ -133,7 +133,7 @@ impl Sender {
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", std::process::id().to_string()),
         ]);
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build();
+        let client = crate::http::client::builder().timeout(TIMEOUT).build();
         Self {
             url,
             client: client.expect("a plain HTTP client can be built"),
