@@ -1,7 +1,8 @@
 //! `chaos`: the quick faults hold, the quick defects are seen, a wrong file is answered by its line,
 //! and an interruption leaves nothing behind.
 
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
 use tests::{Lab, http, interrupt, until, until_async};
@@ -11,6 +12,11 @@ fn outcomes(lab: &Lab, args: &[&str]) -> Vec<Value> {
     let ran = lab.xtask(args);
     assert!(ran.ok, "{}", ran.text());
     ran.json().as_array().expect("a list").clone()
+}
+
+/// The folder of the first lab that a running `chaos` makes.
+fn first_lab(chaos: &Child) -> PathBuf {
+    std::env::temp_dir().join(format!("edalab-chaos-{}-1", chaos.id()))
 }
 
 #[test]
@@ -91,7 +97,7 @@ async fn a_verdict_waits_until_bancaire_reaches_the_broker_again() {
         .stdout(Stdio::null())
         .spawn()
         .expect("xtask can be run");
-    let folder = std::env::temp_dir().join(format!("edalab-chaos-{}-1", chaos.id()));
+    let folder = first_lab(&chaos);
     until_async("bancaire misses the broker", async || {
         let state = LabState::load(&folder).ok()??;
         let url = format!("{}/api/v1/ledger", state.bancaire_url());
@@ -117,7 +123,7 @@ fn an_interruption_leaves_nothing_behind() {
         .stderr(Stdio::null())
         .spawn()
         .expect("xtask can be run");
-    let folder = std::env::temp_dir().join(format!("edalab-chaos-{}-1", child.id()));
+    let folder = first_lab(&child);
     until("its lab is up", || {
         folder.join("state.json").is_file().then_some(())
     });

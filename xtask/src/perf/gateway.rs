@@ -169,7 +169,10 @@ fn figures(rounds: &[Round]) -> anyhow::Result<Vec<Figure>> {
 async fn simulation(url: &str, verb: &str, body: Value) -> anyhow::Result<()> {
     let failed = || format!("failed to {verb} the simulation");
     let url = format!("{url}/api/v1/simulation/{verb}");
-    let answer = reqwest::Client::new().post(url).json(&body).send().await;
+    let client = chassis::http::client::builder()
+        .build()
+        .with_context(failed)?;
+    let answer = client.post(url).json(&body).send().await;
     let answer = answer.with_context(failed)?;
     let status = answer.status();
     let text = answer.text().await.unwrap_or_default();

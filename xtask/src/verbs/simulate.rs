@@ -233,7 +233,7 @@ fn show(ctx: &Context, status: &Status) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One for all calls: making it reads every certificate of the machine, a tenth of a second of CPU.
+/// One for all calls, which share its connections.
 static CLIENT: LazyLock<HttpClient> =
     LazyLock::new(|| HttpClient::with_timeout(Duration::from_secs(20)));
 
